@@ -1,0 +1,175 @@
+// The settings: one YAML file, validated whole (docs/operations.md lists every key). What a key means stands beside it here.
+import { z } from 'zod';
+
+const port = z.int().min(0).max(65535);
+/** PS3.5 6.2, VR AE: 1 to 16 characters of the default repertoire, no backslash, not only spaces. */
+const aeTitle = z.string().regex(/^(?! *$)[\x20-\x5b\x5d-\x7e]{1,16}$/, 'must be 1 to 16 printable ASCII characters without backslash');
+const cidr = z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()], { error: 'must be an IP address or a CIDR range' });
+const name = z.string().regex(/^[a-z0-9][a-z0-9-]*$/i, 'must be letters, digits and hyphens');
+
+const peer = z.strictObject({
+  name,
+  aeTitle,
+  /** Addresses that this AE calls from; empty: any address. */
+  from: z.array(cidr).default([]),
+  /** Where we call it; needed only by peers that are destinations. */
+  host: z.string().optional(),
+  port: port.optional(),
+});
+
+const retry = z
+  .strictObject({
+    /** Hours until a delivery that keeps failing becomes a dead letter. */
+    hours: z.number().positive().default(24),
+    firstSeconds: z.number().positive().default(2),
+    maxSeconds: z.number().positive().default(600),
+  })
+  .prefault({});
+
+/** Seconds without progress on the wire after which a try is given up. */
+const destinationTimeout = z.number().positive().default(30);
+const destination = z.discriminatedUnion('type', [
+  z.strictObject({ name, type: z.literal('dimse'), peer: name, retry, timeoutSeconds: destinationTimeout }),
+  z.strictObject({
+    name,
+    type: z.literal('dicomweb'),
+    url: z.url({ protocol: /^https?$/ }),
+    headers: z.record(z.string(), z.string()).default({}),
+    retry,
+    timeoutSeconds: destinationTimeout,
+  }),
+  z.strictObject({ name, type: z.literal('folder'), path: z.string().min(1), retry, timeoutSeconds: destinationTimeout }),
+]);
+
+const route = z.strictObject({
+  name: z.string().min(1),
+  /** DICOM keyword -> accepted values of the instance, '' for absent or empty; all keys must match. */
+  when: z.record(z.string(), z.array(z.string()).min(1)).default({}),
+  /** Seconds of quiet after the last source instance until the study counts as complete. */
+  completeAfterSeconds: z.number().nonnegative().default(30),
+  models: z.array(name).min(1),
+  deliver: z.array(z.strictObject({ to: name })).default([]),
+});
+
+export const settingsSchema = z
+  .strictObject({
+    /** Data folder: blobs, journal, embedded Postgres, ports.json. */
+    home: z.string().min(1).default('./data'),
+    /** IANA zone of sources that send no Timezone Offset From UTC. */
+    timezone: z.string().default('UTC').refine(isTimezone, 'is not a time zone of the IANA database'),
+    uidRoot: z.string().regex(/^[0-2](\.(0|[1-9]\d*))+$/, 'must be a UID').max(24).default('2.25'),
+    roles: z.array(z.enum(['intake', 'analysis', 'delivery', 'web'])).min(1).default(['intake', 'analysis', 'delivery', 'web']),
+    log: z.strictObject({ level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info') }).prefault({}),
+    http: z
+      .strictObject({
+        host: z.string().default('127.0.0.1'),
+        port: port.default(8080),
+        /** A file whose lines are accepted bearer tokens. */
+        auth: z.strictObject({ tokenFile: z.string() }).optional(),
+      })
+      .prefault({}),
+    dimse: z
+      .strictObject({ host: z.string().default('127.0.0.1'), port: port.default(11112), aeTitle: aeTitle.default('HILUM') })
+      .prefault({}),
+    limits: z
+      .strictObject({
+        associations: z.int().positive().default(64),
+        /** Largest PDU that we announce and accept. */
+        pduBytes: z.int().min(4096).default(1048576),
+        instanceBytes: z.int().positive().default(8589934592),
+        /** Intake refuses (A700, 503) when the disk has less left. */
+        freeDiskBytes: z.int().nonnegative().default(5368709120),
+        /** Instances that may stand in the journal while Postgres is away. */
+        journalInstances: z.int().positive().default(10000),
+        /** Seconds an association may stay without a PDU. */
+        associationIdleSeconds: z.number().positive().default(300),
+        /** Seconds that shutdown waits for what is being sent. */
+        drainSeconds: z.number().nonnegative().default(20),
+      })
+      .prefault({}),
+    intake: z
+      .strictObject({
+        /** The same SOP Instance UID with another dataset: keep as a new version, or refuse. */
+        changedVersions: z.enum(['keep', 'refuse']).default('keep'),
+      })
+      .prefault({}),
+    inference: z
+      .strictObject({
+        providers: z.array(z.enum(['cuda', 'webgpu', 'cpu'])).min(1).default(['cuda', 'webgpu', 'cpu']),
+        /** Threads of one inference session; 0: as many as cores. */
+        threads: z.int().nonnegative().default(0),
+        maxBatch: z.int().positive().default(8),
+        /** Seconds after which an inference counts as hung and its worker is replaced. */
+        timeoutSeconds: z.number().positive().default(120),
+      })
+      .prefault({}),
+    peers: z.array(peer).default([]),
+    acceptUnknownPeers: z.enum(['never', 'loopback', 'always']).default('loopback'),
+    destinations: z.array(destination).default([]),
+    models: z.array(z.string()).default(['./ai/models/opacity']),
+    routes: z.array(route).default([
+      {
+        name: 'chest radiographs',
+        when: { Modality: ['CR', 'DX'], BodyPartExamined: ['CHEST', 'THORAX', ''] },
+        completeAfterSeconds: 30,
+        models: ['opacity'],
+        deliver: [],
+      },
+    ]),
+  })
+  .superRefine(checkReferences)
+  .superRefine(checkExposure);
+
+export type Settings = z.infer<typeof settingsSchema>;
+export type Peer = Settings['peers'][number];
+export type Destination = Settings['destinations'][number];
+export type Route = Settings['routes'][number];
+export type Retry = Destination['retry'];
+
+function isTimezone(zone: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: zone });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Names must be unique, and every name that is used must exist. */
+function checkReferences(settings: Settings, context: z.RefinementCtx): void {
+  const problem = (path: (string | number)[], message: string): void =>
+    void context.addIssue({ code: 'custom', path, message });
+  for (const list of ['peers', 'destinations', 'routes'] as const) {
+    const seen = new Set<string>();
+    settings[list].forEach((entry, index) => {
+      if (seen.has(entry.name)) problem([list, index, 'name'], `"${entry.name}" is used twice`);
+      seen.add(entry.name);
+    });
+  }
+  settings.destinations.forEach((destination, index) => {
+    if (destination.type !== 'dimse') return;
+    const peer = settings.peers.find((candidate) => candidate.name === destination.peer);
+    if (!peer) problem(['destinations', index, 'peer'], `there is no peer "${destination.peer}"`);
+    else if (peer.host === undefined || peer.port === undefined)
+      problem(['destinations', index, 'peer'], `peer "${peer.name}" has no host and port to call`);
+  });
+  settings.routes.forEach((route, index) => {
+    route.deliver.forEach(({ to }, place) => {
+      if (!settings.destinations.some((destination) => destination.name === to))
+        problem(['routes', index, 'deliver', place, 'to'], `there is no destination "${to}"`);
+    });
+  });
+}
+
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
+
+/** Safe by default: what is reachable from other machines must be told who may call. */
+function checkExposure(settings: Settings, context: z.RefinementCtx): void {
+  if (!LOOPBACK.has(settings.http.host) && !settings.http.auth)
+    context.addIssue({ code: 'custom', path: ['http', 'auth'], message: `is required when http.host is ${settings.http.host}, not loopback` });
+  if (LOOPBACK.has(settings.dimse.host)) return;
+  if (settings.acceptUnknownPeers !== 'never')
+    context.addIssue({ code: 'custom', path: ['acceptUnknownPeers'], message: `must be "never" when dimse.host is ${settings.dimse.host}, not loopback` });
+  if (settings.peers.length === 0)
+    context.addIssue({ code: 'custom', path: ['peers'], message: `must list the AEs that may call when dimse.host is ${settings.dimse.host}, not loopback` });
+}
