@@ -1,0 +1,118 @@
+// The worklist as the HTTP API and the page see it: the studies that wait to be read, and all that is known of one of them.
+// gateway/worklist/postgres-worklist.ts answers from the database.
+import type { AnalysisOutcome } from '../../ai/analysis.ts';
+
+export type IntakeState = 'receiving' | 'complete';
+export type AnalysisState = 'waiting' | 'running' | 'analyzed' | 'not-analyzable' | 'failed' | 'not-routed';
+export type DeliveryState = 'none' | 'pending' | 'partial' | 'delivered' | 'failed';
+export const READING_STATES = ['unread', 'claimed', 'read'] as const;
+export type ReadingState = (typeof READING_STATES)[number];
+
+/** A study waiting to be read. Four questions, each answered on its own: intake, analysis, delivery, reading. */
+export interface WorklistEntry {
+  studyInstanceUid: string;
+  /** As in DICOM: component groups split by =, components by ^ (Alphabetic=Ideographic=Phonetic). */
+  patientName: string;
+  patientId: string;
+  /** M, F, O or absent. */
+  patientSex?: string | null;
+  /** DICOM AS: 045Y, 007M. */
+  patientAge?: string | null;
+  /** DICOM DA: YYYYMMDD. */
+  patientBirthDate?: string | null;
+  accessionNumber: string;
+  /** DICOM DA: YYYYMMDD, or empty. */
+  studyDate: string;
+  /** DICOM TM: HHMMSS.FFFFFF, or empty. */
+  studyTime: string;
+  description: string;
+  modalities: string[];
+  /** When the first instance came, ISO 8601 with zone. */
+  receivedAt: string;
+  images: number;
+  intake: IntakeState;
+  analysis: AnalysisState;
+  /** Why there is no analysis, in words; null when there is one. */
+  reason: string | null;
+  delivery: DeliveryState;
+  reading: ReadingState;
+  /** Highest frontal probability of the positive finding, 0 to 1. */
+  probability: number | null;
+  positive: boolean | null;
+  threshold: number | null;
+  regions: number;
+  /** URL (path) of a rendered overlay PNG. */
+  overlay: string | null;
+  /** What a person must look at first, in words: conflicting patients, a changed version. */
+  flagged: string | null;
+}
+
+export interface StudyInstance {
+  sopInstanceUid: string;
+  seriesInstanceUid: string;
+  sopClassUid: string;
+  modality: string;
+  /** Counted from 1 for each SOP Instance UID. */
+  version: number;
+  current: boolean;
+  receivedAt: string;
+  callingAe: string | null;
+  address: string;
+  transport: 'dimse' | 'stow';
+  transferSyntaxUid: string;
+}
+
+/** One model on one frame. */
+export type StudyAnalysis = AnalysisOutcome & {
+  sopInstanceUid: string;
+  /** Counted from 1. */
+  frame: number;
+  model: { name: string; version: string; sha256: string };
+  /** Size of the stored image; regions are in its pixels. */
+  rows: number;
+  columns: number;
+};
+
+export interface StudyResult {
+  kind: string;
+  sopInstanceUid: string;
+  sopClassUid: string;
+  createdAt: string;
+  current: boolean;
+  /** SOP Instance UID of the report that this one replaces. */
+  predecessor: string | null;
+}
+
+export interface StudyDelivery {
+  destination: string;
+  sopInstanceUid: string;
+  status: string;
+  attempts: number;
+  /** The peer's own words. */
+  lastError: string | null;
+  nextAttemptAt: string | null;
+  deliveredAt: string | null;
+}
+
+export interface StudyDetail extends WorklistEntry {
+  /** Name of the route that took the study; null when none did. */
+  route: string | null;
+  instances: StudyInstance[];
+  analyses: StudyAnalysis[];
+  results: StudyResult[];
+  deliveries: StudyDelivery[];
+}
+
+export interface WorklistSource {
+  /** In reading order: positives by probability, then what is unknown, then negatives; oldest first within each.
+   * @param after `next` of the page before */
+  list(page: { limit: number; after?: string | undefined }): Promise<{ entries: WorklistEntry[]; next: string | null }>;
+  study(studyInstanceUid: string): Promise<StudyDetail | undefined>;
+  /** Resolves to false when there is no such study. */
+  setReading(studyInstanceUid: string, state: ReadingState): Promise<boolean>;
+}
+
+export interface WorklistEvents {
+  /** Calls the listener after each change of an entry; the function that comes back ends it. */
+  subscribe(listener: (studyInstanceUid: string) => void): () => void;
+}
