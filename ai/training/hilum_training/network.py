@@ -87,9 +87,28 @@ def to_boxes(distances: Tensor) -> Tensor:
 
 
 def decode(heat: Tensor, distances: Tensor, count: int = 50) -> tuple[Tensor, Tensor]:
-    """The `count` highest peaks of the heat map: boxes [n, count, 4] within the frame, scores [n, count] in 0 to 1."""
-    score = heat.sigmoid()
-    peak = F.max_pool2d(score, 3, stride=1, padding=1) == score
-    best, place = (score * peak.float()).flatten(1).topk(count, dim=1)
+    """The `count` highest peaks of the heat map (0 to 1): boxes [n, count, 4] within the frame, scores [n, count]."""
+    peak = F.max_pool2d(heat, 3, stride=1, padding=1) == heat
+    best, place = (heat * peak.float()).flatten(1).topk(count, dim=1)
     boxes = to_boxes(distances).clamp(0, heat.shape[-1] * STRIDE).flatten(2).transpose(1, 2)
     return boxes.gather(1, place.unsqueeze(2).expand(-1, -1, 4)), best
+
+
+class Reader(nn.Module):
+    """The network as it is used: averaged over the image and its mirror image (run as one batch), and decoded.
+
+    `image` [n, 1, 256, 256] in 0 to 1 -> logit [n, 1], boxes [n, 50, 4] (pixels), scores [n, 50] (0 to 1).
+    """
+
+    def __init__(self, detector: Detector) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        n = image.shape[0]
+        logit, heat, distances = self.detector(torch.cat([image, image.flip(3)]))
+        mirrored = distances[n:].flip(3)
+        mirrored = torch.cat([mirrored[:, 2:3], mirrored[:, 1:2], mirrored[:, 0:1], mirrored[:, 3:4]], 1)
+        heat = heat.sigmoid()
+        boxes, scores = decode((heat[:n] + heat[n:].flip(3)) / 2, (distances[:n] + mirrored) / 2)
+        return (logit[:n] + logit[n:]) / 2, boxes, scores
