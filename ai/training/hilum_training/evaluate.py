@@ -26,6 +26,7 @@ def answers(
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
         for start in range(0, len(images.items), batch):
             x = torch.from_numpy(images.images[start:start + batch]).unsqueeze(1).float() / 255
+            x = x.contiguous(memory_format=torch.channels_last)  # twice as fast on a CPU
             logit, boxes, scores = run(x)
             logits.append(logit[:, 0].float().numpy())
             for i, item in enumerate(images.items[start:start + batch]):
@@ -40,7 +41,7 @@ def quick(network: Detector, sets: list[ImageSet]) -> dict[str, dict[str, float]
     network.eval()
 
     def run(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        logit, heat, distances = network(x.contiguous(memory_format=torch.channels_last))
+        logit, heat, distances = network(x)
         return (logit, *decode(heat.sigmoid(), distances))
 
     return {s.name: summary(s, answers(run, s, bf16=True)) for s in sets}
@@ -67,5 +68,6 @@ def evaluate(a: Namespace) -> None:
     """Print the figures of a checkpoint on the held-out patients as one JSON object."""
     torch.set_num_threads(a.threads)
     reader, sets = load(Path(a.checkpoint)), held_out_sets(Path(a.data))
+    reader.to(memory_format=torch.channels_last)
     report, _ = judge(sets, [answers(reader, s) for s in sets])
     print(json.dumps(report, indent=2))

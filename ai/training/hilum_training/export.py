@@ -113,6 +113,7 @@ def export(a: Namespace) -> None:
     if len(content) > MOST_BYTES:
         raise TrainingError(f"the model has {len(content)} bytes, more than {MOST_BYTES}")
     sets = held_out_sets(Path(a.data))
+    reader.to(memory_format=torch.channels_last)
     figures, fitted = judge(sets, [answers(reader, s) for s in sets])
     out.mkdir(parents=True, exist_ok=True)
     (out / "model.onnx").write_bytes(content)
