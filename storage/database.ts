@@ -1,0 +1,53 @@
+// The connection to Postgres: a TypeORM data source whose schema comes from the migrations alone.
+import { DataSource, type MigrationInterface } from 'typeorm';
+import { InstanceEntity } from './entities/instance.ts';
+import { SnakeCaseNaming } from './entities/naming.ts';
+import { DeliveryEntity, ResultEntity } from './entities/result.ts';
+import { PatientEntity, SeriesEntity, StudyEntity } from './entities/study.ts';
+import { AnalysisEntity, RegionEntity, WorkitemEntity } from './entities/workitem.ts';
+
+export type MigrationClass = new () => MigrationInterface;
+
+/** Indexing, the pipeline, delivery and the worklist each hold a connection for milliseconds. */
+const POOL_SIZE = 12;
+/** A query that finds no connection must fail soon, so that intake can go on into the journal. */
+const CONNECT_LIMIT_MS = 5000;
+
+/**
+ * @param url postgres://…
+ * @param migrations all of them, oldest first; run by `migrate`
+ */
+export function createDataSource(url: string, migrations: MigrationClass[]): DataSource {
+  return new DataSource({
+    type: 'postgres',
+    url,
+    entities: [PatientEntity, StudyEntity, SeriesEntity, InstanceEntity, WorkitemEntity, AnalysisEntity, RegionEntity, ResultEntity, DeliveryEntity],
+    migrations,
+    migrationsTransactionMode: 'each',
+    namingStrategy: new SnakeCaseNaming(),
+    synchronize: false,
+    logging: false,
+    installExtensions: false,
+    poolSize: POOL_SIZE,
+    connectTimeoutMS: CONNECT_LIMIT_MS,
+    applicationName: 'hilum',
+    extra: { keepAlive: true },
+  });
+}
+
+/** Two processes that start at once must not both migrate: the second waits for the lock, then finds nothing to do. */
+const MIGRATION_LOCK = 4151997;
+
+/** Brings the schema up to date. @returns the names of the migrations that ran */
+export async function migrate(dataSource: DataSource): Promise<string[]> {
+  const runner = dataSource.createQueryRunner();
+  await runner.connect();
+  try {
+    await runner.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    const done = await dataSource.runMigrations();
+    return done.map((migration) => migration.name);
+  } finally {
+    await runner.query('select pg_advisory_unlock($1)', [MIGRATION_LOCK]);
+    await runner.release();
+  }
+}

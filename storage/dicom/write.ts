@@ -1,0 +1,265 @@
+// Writing Part 10 files (PS3.10 7, PS3.5 7): deterministic, text in UTF-8 (ISO_IR 192), sequences and items of defined length.
+import { deflateRawSync } from 'node:zlib';
+import packageJson from '../../package.json' with { type: 'json' };
+import { BINARY_VRS, bytesOf, formatPersonName } from './dataset.ts';
+import type { Dataset, DicomElement, DicomValue, PersonName } from './dataset.ts';
+import { vrOfTag } from './dictionary.ts';
+import { EXPLICIT_VR_LITTLE_ENDIAN, deriveUid, transferSyntax } from './uids.ts';
+
+/** Names this software in every file that it writes; stays the same from version to version. */
+export const IMPLEMENTATION_CLASS_UID = deriveUid('2.25', 'Hilum', 'implementation class');
+/** At most 16 characters (PS3.10 7.1). */
+export const IMPLEMENTATION_VERSION_NAME = `HILUM_${packageJson.version}`.slice(0, 16);
+
+/** VRs with a length of 32 bits in Explicit VR (PS3.5 7.1.2). */
+export const LONG_VRS: ReadonlySet<string> = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV']);
+/** Bytes of a number by VR. */
+export const NUMBER_SIZES: Readonly<Record<string, number>> = { FD: 8, FL: 4, SL: 4, SS: 2, SV: 8, UL: 4, US: 2, UV: 8, AT: 4 };
+/** Bytes of the word that changes place with the byte order. */
+export const WORD_SIZES: Readonly<Record<string, number>> = { OW: 2, OF: 4, OL: 4, OD: 8, OV: 8 };
+
+export interface FileMeta {
+  sopClassUid: string;
+  sopInstanceUid: string;
+  transferSyntaxUid: string;
+  sourceAe?: string | undefined;
+}
+
+export interface WriteOptions {
+  /** Explicit VR Little Endian unless told; pixel data must be in the syntax already. */
+  transferSyntaxUid?: string;
+  /** From the dataset unless told. */
+  sopClassUid?: string;
+  sopInstanceUid?: string;
+  sourceAe?: string;
+}
+
+interface Encoding {
+  explicitVr: boolean;
+  bigEndian: boolean;
+}
+const FILE_META: Encoding = { explicitVr: true, bigEndian: false };
+
+/** Pieces of a value and their length together, so that pixel data is copied once. */
+interface Pieces {
+  parts: Uint8Array[];
+  length: number;
+}
+
+/**
+ * A complete Part 10 file.
+ * @throws {TypeError} for a value that the reader had left out (BulkDataURI), or that does not fit its VR
+ */
+export function writePart10(dataset: Dataset, options: WriteOptions = {}): Uint8Array {
+  const transferSyntaxUid = options.transferSyntaxUid ?? EXPLICIT_VR_LITTLE_ENDIAN;
+  const sopClassUid = options.sopClassUid ?? firstText(dataset['00080016']);
+  const sopInstanceUid = options.sopInstanceUid ?? firstText(dataset['00080018']);
+  if (sopClassUid === '' || sopInstanceUid === '') throw new TypeError('a file needs SOP Class UID and SOP Instance UID');
+  const meta = writeFileMeta({ sopClassUid, sopInstanceUid, transferSyntaxUid, sourceAe: options.sourceAe });
+  const body = writeDataset(dataset, transferSyntaxUid);
+  return Buffer.concat([meta, body]);
+}
+
+/** Preamble and File Meta Information, to stand before a dataset that came over the network (PS3.10 7.1). */
+export function writeFileMeta(meta: FileMeta): Uint8Array {
+  const elements: Dataset = {
+    '00020001': { vr: 'OB', bytes: Uint8Array.of(0, 1) },
+    '00020002': { vr: 'UI', Value: [meta.sopClassUid] },
+    '00020003': { vr: 'UI', Value: [meta.sopInstanceUid] },
+    '00020010': { vr: 'UI', Value: [meta.transferSyntaxUid] },
+    '00020012': { vr: 'UI', Value: [IMPLEMENTATION_CLASS_UID] },
+    '00020013': { vr: 'SH', Value: [IMPLEMENTATION_VERSION_NAME] },
+    ...(meta.sourceAe ? { '00020016': { vr: 'AE', Value: [meta.sourceAe] } } : {}),
+  };
+  const body = encodeElements(elements, FILE_META);
+  const groupLength = encodeElements({ '00020000': { vr: 'UL', Value: [body.length] } }, FILE_META);
+  return Buffer.concat([Buffer.alloc(128), Buffer.from('DICM'), ...groupLength.parts, ...body.parts]);
+}
+
+/** The dataset alone, as it stands after the file meta or in a C-STORE: group 0002 and group lengths left out. */
+export function writeDataset(dataset: Dataset, transferSyntaxUid: string): Uint8Array {
+  const syntax = transferSyntax(transferSyntaxUid);
+  const { parts } = encodeElements(withUtf8(dataset, true), syntax);
+  const bytes = Buffer.concat(parts);
+  if (!syntax.deflated) return bytes;
+  const deflated = deflateRawSync(bytes);
+  return deflated.length % 2 === 0 ? deflated : Buffer.concat([deflated, Buffer.alloc(1)]);
+}
+
+/** All text is written in UTF-8, so the dataset says so once, and no item says otherwise. */
+function withUtf8(dataset: Dataset, root: boolean): Dataset {
+  const result: Dataset = {};
+  for (const [tag, element] of Object.entries(dataset)) {
+    if (tag === '00080005' || tag.startsWith('0002') || tag.endsWith('0000')) continue;
+    result[tag] =
+      element.vr === 'SQ' && element.Value
+        ? { vr: 'SQ', Value: element.Value.map((item) => withUtf8((item ?? {}) as Dataset, false)) }
+        : element;
+  }
+  if (root) result['00080005'] = { vr: 'CS', Value: ['ISO_IR 192'] };
+  return result;
+}
+
+function encodeElements(dataset: Dataset, encoding: Encoding): Pieces {
+  const pieces: Pieces = { parts: [], length: 0 };
+  for (const tag of Object.keys(dataset).sort()) {
+    if (!/^[0-9A-F]{8}$/.test(tag)) throw new TypeError(`"${tag}" is not a tag`);
+    encodeElement(pieces, tag, dataset[tag]!, encoding);
+  }
+  return pieces;
+}
+
+function encodeElement(pieces: Pieces, tag: string, element: DicomElement, encoding: Encoding): void {
+  if (element.frames) return encodeFrames(pieces, tag, element.frames, encoding);
+  const vr = /^[A-Z]{2}$/.test(element.vr) ? element.vr : vrOfTag(tag);
+  const value = encodeValue(tag, { ...element, vr }, encoding);
+  append(pieces, elementHeader(tag, vr, value.length, encoding));
+  for (const part of value.parts) append(pieces, part);
+}
+
+function append(pieces: Pieces, part: Uint8Array): void {
+  pieces.parts.push(part);
+  pieces.length += part.length;
+}
+
+const UNDEFINED_LENGTH = 0xffffffff;
+
+/** Tag, VR and length; a short VR with a value beyond 64 KiB becomes UN (PS3.5 6.2.2 note). */
+function elementHeader(tag: string, vr: string, length: number, encoding: Encoding): Uint8Array {
+  const { explicitVr, bigEndian } = encoding;
+  const written = !LONG_VRS.has(vr) && length > 0xfffe ? 'UN' : vr;
+  const long = explicitVr && LONG_VRS.has(written);
+  const header = Buffer.alloc(long ? 12 : 8);
+  const view = new DataView(header.buffer, header.byteOffset, header.length);
+  view.setUint16(0, parseInt(tag.slice(0, 4), 16), !bigEndian);
+  view.setUint16(2, parseInt(tag.slice(4), 16), !bigEndian);
+  if (explicitVr) header.write(written, 4, 'latin1');
+  if (explicitVr && !long) view.setUint16(6, length, !bigEndian);
+  else view.setUint32(long ? 8 : 4, length, !bigEndian);
+  return header;
+}
+
+/** Item and delimiter tags have no VR in any syntax (PS3.5 7.5). */
+function itemHeader(tag: string, length: number, encoding: Encoding): Uint8Array {
+  return elementHeader(tag, '', length, { ...encoding, explicitVr: false });
+}
+
+function encodeValue(tag: string, element: DicomElement, encoding: Encoding): Pieces {
+  const { vr } = element;
+  if (element.BulkDataURI !== undefined && !bytesOf(element)) throw new TypeError(`the value of ${tag} was left out by the reader`);
+  if (vr === 'SQ') return encodeSequence(element, encoding);
+  const binary = bytesOf(element);
+  if (binary || BINARY_VRS.has(vr)) return padded(swapped(binary ?? new Uint8Array(), vr, encoding), 0);
+  const values = element.Value ?? [];
+  const size = NUMBER_SIZES[vr];
+  if (size !== undefined) return padded(encodeNumbers(tag, vr, size, values, encoding), 0);
+  const text = values.map((value) => textOf(vr, value)).join('\\');
+  return padded(Buffer.from(text, 'utf8'), vr === 'UI' ? 0 : 0x20);
+}
+
+function encodeSequence(element: DicomElement, encoding: Encoding): Pieces {
+  const pieces: Pieces = { parts: [], length: 0 };
+  for (const item of element.Value ?? []) {
+    const body = encodeElements((item ?? {}) as Dataset, encoding);
+    append(pieces, itemHeader('FFFEE000', body.length, encoding));
+    for (const part of body.parts) append(pieces, part);
+  }
+  return pieces;
+}
+
+/** Encapsulated pixel data, one fragment for each frame, with a Basic Offset Table (PS3.5 A.4). */
+function encodeFrames(pieces: Pieces, tag: string, frames: Uint8Array[], encoding: Encoding): void {
+  append(pieces, elementHeader(tag, 'OB', UNDEFINED_LENGTH, encoding));
+  const fragments = frames.map((frame) => padded(frame, 0));
+  const offsets: number[] = [];
+  let offset = 0;
+  for (const fragment of fragments) {
+    offsets.push(offset);
+    offset += 8 + fragment.length;
+  }
+  // The table has 32-bit offsets; beyond them it must stay empty.
+  const table = Buffer.alloc(offset <= UNDEFINED_LENGTH ? 4 * offsets.length : 0);
+  if (table.length > 0) offsets.forEach((start, index) => void table.writeUInt32LE(start, 4 * index));
+  append(pieces, itemHeader('FFFEE000', table.length, encoding));
+  append(pieces, table);
+  for (const fragment of fragments) {
+    append(pieces, itemHeader('FFFEE000', fragment.length, encoding));
+    for (const part of fragment.parts) append(pieces, part);
+  }
+  append(pieces, itemHeader('FFFEE0DD', 0, encoding));
+}
+
+/** Every value has an even length (PS3.5 7.1.1). */
+function padded(bytes: Uint8Array, padding: number): Pieces {
+  if (bytes.length % 2 === 0) return { parts: [bytes], length: bytes.length };
+  return { parts: [bytes, Uint8Array.of(padding)], length: bytes.length + 1 };
+}
+
+/** Words in memory are little endian; a file in big endian has them the other way. */
+function swapped(bytes: Uint8Array, vr: string, encoding: Encoding): Uint8Array {
+  const size = encoding.bigEndian ? WORD_SIZES[vr] : undefined;
+  return size === undefined ? bytes : swapWords(bytes, size);
+}
+
+/** A copy with the bytes of each word in the other order; bytes that do not fill a last word stay. */
+export function swapWords(bytes: Uint8Array, size: number): Uint8Array {
+  const copy = Buffer.from(bytes);
+  const whole = copy.subarray(0, copy.length - (copy.length % size));
+  if (size === 2) whole.swap16();
+  else if (size === 4) whole.swap32();
+  else if (size === 8) whole.swap64();
+  return copy;
+}
+
+function encodeNumbers(tag: string, vr: string, size: number, values: DicomValue[], encoding: Encoding): Uint8Array {
+  const bytes = Buffer.alloc(size * values.length);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const little = !encoding.bigEndian;
+  values.forEach((value, index) => {
+    const offset = index * size;
+    if (vr === 'AT') {
+      const hex = String(value ?? '00000000');
+      view.setUint16(offset, parseInt(hex.slice(0, 4), 16), little);
+      view.setUint16(offset + 2, parseInt(hex.slice(4), 16), little);
+      return;
+    }
+    if (vr === 'SV') return view.setBigInt64(offset, BigInt(value as string | number), little);
+    if (vr === 'UV') return view.setBigUint64(offset, BigInt(value as string | number), little);
+    const number = Number(value);
+    if (vr === 'FD') return view.setFloat64(offset, number, little);
+    if (vr === 'FL') return view.setFloat32(offset, number, little);
+    const [low, high] = INTEGER_RANGES[vr]!;
+    if (!Number.isInteger(number) || number < low || number > high) throw new TypeError(`${tag} is ${vr} and cannot hold ${value}`);
+    if (vr === 'US') view.setUint16(offset, number, little);
+    else if (vr === 'SS') view.setInt16(offset, number, little);
+    else if (vr === 'UL') view.setUint32(offset, number, little);
+    else view.setInt32(offset, number, little);
+  });
+  return bytes;
+}
+
+const INTEGER_RANGES: Readonly<Record<string, [number, number]>> = {
+  US: [0, 0xffff],
+  SS: [-0x8000, 0x7fff],
+  UL: [0, 0xffffffff],
+  SL: [-0x80000000, 0x7fffffff],
+};
+
+function textOf(vr: string, value: DicomValue): string {
+  if (value === null) return '';
+  if (typeof value === 'object') return formatPersonName(value as PersonName);
+  if (typeof value === 'string') return value;
+  return vr === 'DS' ? decimalString(value) : String(value);
+}
+
+/** The shortest text of a number that VR DS can hold: at most 16 characters (PS3.5 6.2). */
+export function decimalString(value: number): string {
+  let text = String(value);
+  for (let digits = 16; text.length > 16; digits--) text = String(Number(value.toPrecision(digits)));
+  return text;
+}
+
+function firstText(element: DicomElement | undefined): string {
+  const value = element?.Value?.[0];
+  return typeof value === 'string' ? value : '';
+}

@@ -1,0 +1,85 @@
+// The DICOM objects that we made, and one row for each destination that each goes to.
+import { EntitySchema } from 'typeorm';
+
+export type ResultKind = 'structured-report' | 'overlay';
+
+export interface Result {
+  sopInstanceUid: string;
+  studyInstanceUid: string;
+  seriesInstanceUid: string;
+  sopClassUid: string;
+  kind: ResultKind;
+  sourceSopInstanceUid: string | null;
+  /** The preferred form of the same content; delivered only where that is refused. */
+  alternativeTo: string | null;
+  /** The report that this one replaces. */
+  predecessor: string | null;
+  blob: string;
+  /** SHA-256 of the file, hex. */
+  digest: string;
+  bytes: string;
+  modelName: string;
+  modelVersion: string;
+  modelSha256: string;
+  current: boolean;
+  createdAt: Date;
+}
+
+export const ResultEntity = new EntitySchema<Result>({
+  name: 'Result',
+  tableName: 'results',
+  columns: {
+    sopInstanceUid: { type: 'text', primary: true },
+    studyInstanceUid: { type: 'text' },
+    seriesInstanceUid: { type: 'text' },
+    sopClassUid: { type: 'text' },
+    kind: { type: 'text' },
+    sourceSopInstanceUid: { type: 'text', nullable: true },
+    alternativeTo: { type: 'text', nullable: true },
+    predecessor: { type: 'text', nullable: true },
+    blob: { type: 'uuid' },
+    digest: { type: 'text' },
+    bytes: { type: 'bigint' },
+    modelName: { type: 'text' },
+    modelVersion: { type: 'text' },
+    modelSha256: { type: 'text', name: 'model_sha256' },
+    current: { type: 'boolean' },
+    createdAt: { type: 'timestamptz' },
+  },
+});
+
+/** pending: not there yet; delivered: the destination said so; failed: a dead letter, sent again only by command. */
+export type DeliveryState = 'pending' | 'delivered' | 'failed';
+
+export interface Delivery {
+  id: string;
+  sopInstanceUid: string;
+  destination: string;
+  state: DeliveryState;
+  attempts: number;
+  lastError: string | null;
+  createdAt: Date;
+  nextAttemptAt: Date;
+  deadlineAt: Date;
+  deliveredAt: Date | null;
+  /** The form that was accepted: the result itself or its alternative. */
+  deliveredSopInstanceUid: string | null;
+}
+
+export const DeliveryEntity = new EntitySchema<Delivery>({
+  name: 'Delivery',
+  tableName: 'deliveries',
+  columns: {
+    id: { type: 'bigint', primary: true, generated: 'increment' },
+    sopInstanceUid: { type: 'text' },
+    destination: { type: 'text' },
+    state: { type: 'text' },
+    attempts: { type: 'integer', default: 0 },
+    lastError: { type: 'text', nullable: true },
+    createdAt: { type: 'timestamptz' },
+    nextAttemptAt: { type: 'timestamptz' },
+    deadlineAt: { type: 'timestamptz' },
+    deliveredAt: { type: 'timestamptz', nullable: true },
+    deliveredSopInstanceUid: { type: 'text', nullable: true },
+  },
+});

@@ -1,0 +1,108 @@
+// Patient, study and series: who and what the instances belong to, and where the study stands (docs/architecture.md).
+import { EntitySchema } from 'typeorm';
+import type { PersonName } from '../dicom/dataset.ts';
+
+export interface Patient {
+  id: string;
+  patientId: string;
+  /** Issuer of Patient ID (0010,0021); '' where the source gives none. */
+  issuer: string;
+  name: PersonName | null;
+  /** DA, as sent. */
+  birthDate: string | null;
+  sex: string | null;
+}
+
+export const PatientEntity = new EntitySchema<Patient>({
+  name: 'Patient',
+  tableName: 'patients',
+  columns: {
+    id: { type: 'bigint', primary: true, generated: 'increment' },
+    patientId: { type: 'text' },
+    issuer: { type: 'text' },
+    name: { type: 'jsonb', nullable: true },
+    birthDate: { type: 'text', nullable: true },
+    sex: { type: 'text', nullable: true },
+  },
+});
+
+export type IntakeState = 'receiving' | 'complete';
+export type AnalysisState = 'waiting' | 'running' | 'analyzed' | 'not-analyzable' | 'failed' | 'not-routed';
+export type ReadingState = 'unread' | 'claimed' | 'read';
+
+export interface Study {
+  studyInstanceUid: string;
+  patient: string;
+  accessionNumber: string | null;
+  studyDate: string | null;
+  studyTime: string | null;
+  description: string | null;
+  firstReceivedAt: Date;
+  /** Of the last source instance; results that come back do not count. */
+  lastSourceAt: Date | null;
+  /** End of the route's quiet period; null when nothing is open. */
+  dueAt: Date | null;
+  intake: IntakeState;
+  route: string | null;
+  /** Why a person must look before anything is analysed: conflicting patients, a version that changes the patient. */
+  conflict: string | null;
+  /** What a reader should know: a changed version came in. */
+  flagged: string | null;
+  reading: ReadingState;
+  analysis: AnalysisState;
+  reason: string | null;
+  /** Highest frontal probability, 0 to 1. */
+  probability: number | null;
+  threshold: number | null;
+  positive: boolean | null;
+  regions: number;
+}
+
+export const StudyEntity = new EntitySchema<Study>({
+  name: 'Study',
+  tableName: 'studies',
+  columns: {
+    studyInstanceUid: { type: 'text', primary: true },
+    patient: { type: 'bigint' },
+    accessionNumber: { type: 'text', nullable: true },
+    studyDate: { type: 'text', nullable: true },
+    studyTime: { type: 'text', nullable: true },
+    description: { type: 'text', nullable: true },
+    firstReceivedAt: { type: 'timestamptz' },
+    lastSourceAt: { type: 'timestamptz', nullable: true },
+    dueAt: { type: 'timestamptz', nullable: true },
+    intake: { type: 'text' },
+    route: { type: 'text', nullable: true },
+    conflict: { type: 'text', nullable: true },
+    flagged: { type: 'text', nullable: true },
+    reading: { type: 'text', default: 'unread' },
+    analysis: { type: 'text' },
+    reason: { type: 'text', nullable: true },
+    probability: { type: 'double precision', nullable: true },
+    threshold: { type: 'double precision', nullable: true },
+    positive: { type: 'boolean', nullable: true },
+    regions: { type: 'integer', default: 0 },
+  },
+});
+
+export interface Series {
+  seriesInstanceUid: string;
+  studyInstanceUid: string;
+  modality: string | null;
+  bodyPart: string | null;
+  description: string | null;
+  number: number | null;
+}
+
+export const SeriesEntity = new EntitySchema<Series>({
+  name: 'Series',
+  tableName: 'series',
+  columns: {
+    seriesInstanceUid: { type: 'text', primary: true },
+    studyInstanceUid: { type: 'text', primary: true },
+    modality: { type: 'text', nullable: true },
+    bodyPart: { type: 'text', nullable: true },
+    description: { type: 'text', nullable: true },
+    number: { type: 'integer', nullable: true },
+  },
+});

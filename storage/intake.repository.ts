@@ -1,0 +1,211 @@
+// The index: a durable instance becomes rows. One transaction an instance, one study at a time.
+import type { DataSource, EntityManager } from 'typeorm';
+import { num, personName, text, type Dataset } from './dicom/dataset.ts';
+import type { InstanceOrigin } from './entities/instance.ts';
+import { patientContradiction } from './identity.ts';
+import type { DurableInstance } from './receive.ts';
+import { notifyStudy } from './study-events.ts';
+
+export interface IndexRequest {
+  instance: DurableInstance;
+  origin: InstanceOrigin;
+  /** 0 where there is no pixel data. */
+  frames: number;
+  /** The route that takes it, if any. */
+  route: { name: string } | undefined;
+  /** Seconds of quiet until its study counts as complete. */
+  completeAfterSeconds: number;
+  /** Offset of the source's clock: +0100. */
+  sourceTimezone: string;
+}
+
+export interface IndexedInstance {
+  /**
+   * `replayed`: this very blob was indexed before; `duplicate`: the same dataset is there under another blob, which stays
+   * the only copy; `new-version`: another dataset under a known SOP Instance UID.
+   */
+  outcome: 'new' | 'new-version' | 'duplicate' | 'replayed';
+  instanceId: string;
+  studyInstanceUid: string;
+  /** It is a source image of a route, in a study without contradictions. */
+  analyze: boolean;
+  /** When the study's quiet period ends; null where this instance opens nothing. */
+  dueAt: Date | null;
+}
+
+/** Runs in the same transaction as the rows: here the jobs that they cause are enqueued. */
+export type AfterIndexing = (transaction: EntityManager, indexed: IndexedInstance) => Promise<void>;
+
+interface KnownInstance {
+  id: string;
+  digest: string;
+  version: number;
+  study_instance_uid: string;
+  header: Dataset;
+}
+
+export class IntakeRepository {
+  readonly #dataSource: DataSource;
+
+  constructor(dataSource: DataSource) {
+    this.#dataSource = dataSource;
+  }
+
+  async index(request: IndexRequest, after: AfterIndexing): Promise<IndexedInstance> {
+    return this.#dataSource.transaction(async (transaction) => {
+      const indexed = await indexIn(transaction, request);
+      if (indexed.outcome === 'new' || indexed.outcome === 'new-version') await after(transaction, indexed);
+      return indexed;
+    });
+  }
+
+  /** Whether another dataset is known under this SOP Instance UID, and this one is not. */
+  async isKnownOtherwise(sopInstanceUid: string, digest: string): Promise<boolean> {
+    const rows: { digest: string }[] = await this.#dataSource.query('select digest from instances where sop_instance_uid = $1', [sopInstanceUid]);
+    return rows.length > 0 && rows.every((row) => row.digest !== digest);
+  }
+
+  /** Every blob that the index knows, with what it must contain; in order of id, `limit` at a time. */
+  async blobs(after: string | undefined, limit: number): Promise<{ id: string; digest: string; kind: 'instance' | 'result' }[]> {
+    return this.#dataSource.query(
+      `select id, digest, kind from (
+         select id, digest, 'instance' as kind from instances union all select blob, digest, 'result' from results) as known
+       where $1::uuid is null or id > $1::uuid order by id limit $2`,
+      [after ?? null, limit],
+    );
+  }
+}
+
+async function indexIn(transaction: EntityManager, request: IndexRequest): Promise<IndexedInstance> {
+  const { instance, origin } = request;
+  const { studyInstanceUid, seriesInstanceUid, sopInstanceUid } = instance;
+  const dataset = instance.header.dataset;
+  // Versions of one instance, and instances of one study, are judged against each other: one at a time.
+  await transaction.query(
+    `select pg_advisory_xact_lock(key) from (select hashtextextended(uid, 0) as key from unnest($1::text[]) as uid order by key) as keys`,
+    [[...new Set([studyInstanceUid, sopInstanceUid])]],
+  );
+  const known: KnownInstance[] = await transaction.query(
+    `select id, digest, version, study_instance_uid, header from instances where sop_instance_uid = $1 order by version desc`,
+    [sopInstanceUid],
+  );
+  const same = known.find((row) => row.id === instance.blobId || row.digest === instance.digest);
+  if (same)
+    return {
+      outcome: same.id === instance.blobId ? 'replayed' : 'duplicate',
+      instanceId: same.id,
+      studyInstanceUid: same.study_instance_uid,
+      analyze: false,
+      dueAt: null,
+    };
+
+  const conflict = await findConflict(transaction, request, known[0]);
+  await insertStudy(transaction, request);
+  await transaction.query(
+    `insert into series (study_instance_uid, series_instance_uid, modality, body_part, description, number)
+     values ($1, $2, $3, $4, $5, $6) on conflict do nothing`,
+    [
+      studyInstanceUid, seriesInstanceUid, text(dataset, 'Modality') ?? null, text(dataset, 'BodyPartExamined') ?? null,
+      text(dataset, 'SeriesDescription') ?? null, integer(num(dataset, 'SeriesNumber')),
+    ],
+  );
+  await insertInstance(transaction, request, (known[0]?.version ?? 0) + 1);
+  const dueAt = origin === 'source' ? await advanceStudy(transaction, request, conflict, known.length > 0) : null;
+  await notifyStudy(transaction, studyInstanceUid);
+  const analyze = origin === 'source' && request.frames > 0 && request.route !== undefined && conflict === undefined;
+  return { outcome: known.length > 0 ? 'new-version' : 'new', instanceId: instance.blobId, studyInstanceUid, analyze, dueAt };
+}
+
+/** @returns why a person must look at the study before it is analysed */
+async function findConflict(transaction: EntityManager, request: IndexRequest, previous: KnownInstance | undefined): Promise<string | undefined> {
+  const { instance, origin } = request;
+  if (origin !== 'source') return undefined;
+  const dataset = instance.header.dataset;
+  if (previous) {
+    if (previous.study_instance_uid !== instance.studyInstanceUid) {
+      const reason = `instance ${instance.sopInstanceUid} was sent for another study as well`;
+      await transaction.query('update studies set conflict = coalesce(conflict, $2) where study_instance_uid = $1', [previous.study_instance_uid, reason]);
+      return reason;
+    }
+    const changed = patientContradiction(previous.header, dataset);
+    if (changed) return `a changed version of an image speaks of another patient: ${changed}`;
+  }
+  const others: { header: Dataset }[] = await transaction.query(
+    `select header from instances
+     where study_instance_uid = $1 and origin = 'source' and current and sop_instance_uid <> $2 order by received_at limit 1`,
+    [instance.studyInstanceUid, instance.sopInstanceUid],
+  );
+  const contradiction = others[0] && patientContradiction(others[0].header, dataset);
+  return contradiction ? `images of different patients in one study: ${contradiction}` : undefined;
+}
+
+async function insertStudy(transaction: EntityManager, { instance }: IndexRequest): Promise<void> {
+  const dataset = instance.header.dataset;
+  const [patient]: { id: string }[] = await transaction.query(
+    `insert into patients (patient_id, issuer, name, birth_date, sex) values ($1, $2, $3, $4, $5)
+     on conflict (patient_id, issuer) do update set name = coalesce(patients.name, excluded.name) returning id`,
+    [
+      text(dataset, 'PatientID') ?? '', text(dataset, 'IssuerOfPatientID') ?? '', JSON.stringify(personName(dataset, 'PatientName') ?? null),
+      text(dataset, 'PatientBirthDate') ?? null, text(dataset, 'PatientSex') ?? null,
+    ],
+  );
+  await transaction.query(
+    `insert into studies (study_instance_uid, patient, accession_number, study_date, study_time, description, first_received_at, intake, analysis)
+     values ($1, $2, $3, $4, $5, $6, $7, 'receiving', 'not-routed') on conflict do nothing`,
+    [
+      instance.studyInstanceUid, patient?.id, text(dataset, 'AccessionNumber') ?? null, text(dataset, 'StudyDate') ?? null,
+      text(dataset, 'StudyTime') ?? null, text(dataset, 'StudyDescription') ?? null, instance.receivedAt,
+    ],
+  );
+}
+
+async function insertInstance(transaction: EntityManager, request: IndexRequest, version: number): Promise<void> {
+  const { instance } = request;
+  const { context } = instance;
+  await transaction.query('update instances set current = false where sop_instance_uid = $1 and current', [instance.sopInstanceUid]);
+  await transaction.query(
+    `insert into instances (id, sop_instance_uid, version, current, study_instance_uid, series_instance_uid, sop_class_uid,
+       transfer_syntax_uid, digest, bytes, header, origin, frames, route, calling_ae, called_ae, address, transport, association_id,
+       received_at, source_timezone)
+     values ($1, $2, $3, true, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
+    [
+      instance.blobId, instance.sopInstanceUid, version, instance.studyInstanceUid, instance.seriesInstanceUid, instance.sopClassUid,
+      instance.header.transferSyntaxUid, instance.digest, instance.bytes, JSON.stringify(instance.header.dataset), request.origin,
+      request.frames, request.route?.name ?? null, context.callingAe ?? null, context.calledAe ?? null, context.address,
+      context.transport, context.associationId, instance.receivedAt, request.sourceTimezone,
+    ],
+  );
+}
+
+/**
+ * A source instance keeps its study open for another quiet period. An image of a route opens the study's next workitem; an
+ * object without pixels does not reopen a study that was closed.
+ */
+async function advanceStudy(transaction: EntityManager, request: IndexRequest, conflict: string | undefined, changed: boolean): Promise<Date | null> {
+  const { instance, route, frames } = request;
+  const opens = route !== undefined && frames > 0;
+  const [study]: { due_at: Date | null }[] = (
+    await transaction.query(
+      `update studies set
+         last_source_at = greatest(last_source_at, $2),
+         due_at = case when intake = 'receiving' or $3 then now() + make_interval(secs => $4) end,
+         intake = case when $3 then 'receiving' else intake end,
+         route = case when $3 then coalesce(route, $5) else route end,
+         analysis = case when $3 then 'waiting' else analysis end,
+         conflict = coalesce(conflict, $6),
+         flagged = case when $7 then 'an image was sent again with other content; the newest version counts' else flagged end
+       where study_instance_uid = $1 returning due_at`,
+      [instance.studyInstanceUid, instance.receivedAt, opens, request.completeAfterSeconds, route?.name ?? null, conflict ?? null, changed],
+    )
+  )[0];
+  if (opens)
+    await transaction.query(
+      `insert into workitems (study_instance_uid, version, route, state, created_at)
+       select $1, coalesce(max(version), 0) + 1, $2, 'waiting', now() from workitems where study_instance_uid = $1
+       on conflict (study_instance_uid) where state = 'waiting' do nothing`,
+      [instance.studyInstanceUid, route.name],
+    );
+  return study?.due_at ?? null;
+}
+
+const integer = (value: number | undefined): number | null => (value === undefined || !Number.isSafeInteger(value) || Math.abs(value) > 2 ** 31 - 1 ? null : value);
