@@ -22,6 +22,8 @@ export interface LoadedSettings extends Settings {
   databaseUrl: string | undefined;
 }
 
+const PROJECT = resolve(import.meta.dirname, '..');
+
 type Environment = Record<string, string | undefined>;
 
 /** Environment variable -> path of the setting that it overrides. */
@@ -58,7 +60,8 @@ export function parseSettings(text: string, file: string | undefined, environmen
   return {
     ...settings,
     home: environment['HILUM_HOME'] === undefined ? resolve(base, settings.home) : resolve(settings.home),
-    models: settings.models.map((folder) => resolve(base, folder)),
+    // The packages that come with the project are found wherever it is started.
+    models: settings.models.map((folder) => resolve('models' in tree ? base : PROJECT, folder)),
     destinations: settings.destinations.map((entry) => (entry.type === 'folder' ? { ...entry, path: resolve(base, entry.path) } : entry)),
     file: file === undefined ? undefined : resolve(file),
     databaseUrl: environment['DATABASE_URL'] || undefined,

@@ -51,76 +51,74 @@ const route = z.strictObject({
   deliver: z.array(z.strictObject({ to: name })).default([]),
 });
 
-export const settingsSchema = z
-  .strictObject({
-    /** Data folder: blobs, journal, embedded Postgres, ports.json. */
-    home: z.string().min(1).default('./data'),
-    /** IANA zone of sources that send no Timezone Offset From UTC. */
-    timezone: z.string().default('UTC').refine(isTimezone, 'is not a time zone of the IANA database'),
-    uidRoot: z.string().regex(/^[0-2](\.(0|[1-9]\d*))+$/, 'must be a UID').max(24).default('2.25'),
-    roles: z.array(z.enum(['intake', 'analysis', 'delivery', 'web'])).min(1).default(['intake', 'analysis', 'delivery', 'web']),
-    log: z.strictObject({ level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info') }).prefault({}),
-    http: z
-      .strictObject({
-        host: z.string().default('127.0.0.1'),
-        port: port.default(8080),
-        /** A file whose lines are accepted bearer tokens. */
-        auth: z.strictObject({ tokenFile: z.string() }).optional(),
-      })
-      .prefault({}),
-    dimse: z
-      .strictObject({ host: z.string().default('127.0.0.1'), port: port.default(11112), aeTitle: aeTitle.default('HILUM') })
-      .prefault({}),
-    limits: z
-      .strictObject({
-        associations: z.int().positive().default(64),
-        /** Largest PDU that we announce and accept. */
-        pduBytes: z.int().min(4096).default(1048576),
-        instanceBytes: z.int().positive().default(8589934592),
-        /** Intake refuses (A700, 503) when the disk has less left. */
-        freeDiskBytes: z.int().nonnegative().default(5368709120),
-        /** Instances that may stand in the journal while Postgres is away. */
-        journalInstances: z.int().positive().default(10000),
-        /** Seconds an association may stay without a PDU. */
-        associationIdleSeconds: z.number().positive().default(300),
-        /** Seconds that shutdown waits for what is being sent. */
-        drainSeconds: z.number().nonnegative().default(20),
-      })
-      .prefault({}),
-    intake: z
-      .strictObject({
-        /** The same SOP Instance UID with another dataset: keep as a new version, or refuse. */
-        changedVersions: z.enum(['keep', 'refuse']).default('keep'),
-      })
-      .prefault({}),
-    inference: z
-      .strictObject({
-        providers: z.array(z.enum(['cuda', 'webgpu', 'cpu'])).min(1).default(['cuda', 'webgpu', 'cpu']),
-        /** Threads of one inference session; 0: as many as cores. */
-        threads: z.int().nonnegative().default(0),
-        maxBatch: z.int().positive().default(8),
-        /** Seconds after which an inference counts as hung and its worker is replaced. */
-        timeoutSeconds: z.number().positive().default(120),
-      })
-      .prefault({}),
-    peers: z.array(peer).default([]),
-    acceptUnknownPeers: z.enum(['never', 'loopback', 'always']).default('loopback'),
-    destinations: z.array(destination).default([]),
-    models: z.array(z.string()).default(['./ai/models/opacity']),
-    routes: z.array(route).default([
-      {
-        name: 'chest radiographs',
-        when: { Modality: ['CR', 'DX'], BodyPartExamined: ['CHEST', 'THORAX', ''] },
-        completeAfterSeconds: 30,
-        models: ['opacity'],
-        deliver: [],
-      },
-    ]),
-  })
-  .superRefine(checkReferences)
-  .superRefine(checkExposure);
+const shape = z.strictObject({
+  /** Data folder: blobs, journal, embedded Postgres, ports.json. */
+  home: z.string().min(1).default('./data'),
+  /** IANA zone of sources that send no Timezone Offset From UTC. */
+  timezone: z.string().default('UTC').refine(isTimezone, 'is not a time zone of the IANA database'),
+  uidRoot: z.string().regex(/^[0-2](\.(0|[1-9]\d*))+$/, 'must be a UID').max(24).default('2.25'),
+  roles: z.array(z.enum(['intake', 'analysis', 'delivery', 'web'])).min(1).default(['intake', 'analysis', 'delivery', 'web']),
+  log: z.strictObject({ level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info') }).prefault({}),
+  http: z
+    .strictObject({
+      host: z.string().default('127.0.0.1'),
+      port: port.default(8080),
+      /** A file whose lines are accepted bearer tokens. */
+      auth: z.strictObject({ tokenFile: z.string() }).optional(),
+    })
+    .prefault({}),
+  dimse: z
+    .strictObject({ host: z.string().default('127.0.0.1'), port: port.default(11112), aeTitle: aeTitle.default('HILUM') })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      associations: z.int().positive().default(64),
+      /** Largest PDU that we announce and accept. */
+      pduBytes: z.int().min(4096).default(1048576),
+      instanceBytes: z.int().positive().default(8589934592),
+      /** Intake refuses (A700, 503) when the disk has less left. */
+      freeDiskBytes: z.int().nonnegative().default(5368709120),
+      /** Instances that may stand in the journal while Postgres is away. */
+      journalInstances: z.int().positive().default(10000),
+      /** Seconds an association may stay without a PDU. */
+      associationIdleSeconds: z.number().positive().default(300),
+      /** Seconds that shutdown waits for what is being sent. */
+      drainSeconds: z.number().nonnegative().default(20),
+    })
+    .prefault({}),
+  intake: z
+    .strictObject({
+      /** The same SOP Instance UID with another dataset: keep as a new version, or refuse. */
+      changedVersions: z.enum(['keep', 'refuse']).default('keep'),
+    })
+    .prefault({}),
+  inference: z
+    .strictObject({
+      providers: z.array(z.enum(['cuda', 'webgpu', 'cpu'])).min(1).default(['cuda', 'webgpu', 'cpu']),
+      /** Threads of one inference session; 0: as many as cores. */
+      threads: z.int().nonnegative().default(0),
+      maxBatch: z.int().positive().default(8),
+      /** Seconds after which an inference counts as hung and its worker is replaced. */
+      timeoutSeconds: z.number().positive().default(120),
+    })
+    .prefault({}),
+  peers: z.array(peer).default([]),
+  acceptUnknownPeers: z.enum(['never', 'loopback', 'always']).default('loopback'),
+  destinations: z.array(destination).default([]),
+  models: z.array(z.string()).default(['./ai/models/opacity']),
+  routes: z.array(route).default([
+    {
+      name: 'chest radiographs',
+      when: { Modality: ['CR', 'DX'], BodyPartExamined: ['CHEST', 'THORAX', ''] },
+      completeAfterSeconds: 30,
+      models: ['opacity'],
+      deliver: [],
+    },
+  ]),
+});
 
-export type Settings = z.infer<typeof settingsSchema>;
+export type Settings = z.infer<typeof shape>;
+export const settingsSchema = shape.superRefine(checkReferences).superRefine(checkExposure);
 export type Peer = Settings['peers'][number];
 export type Destination = Settings['destinations'][number];
 export type Route = Settings['routes'][number];

@@ -110,10 +110,15 @@ async function indexIn(transaction: EntityManager, request: IndexRequest): Promi
     ],
   );
   await insertInstance(transaction, request, (known[0]?.version ?? 0) + 1);
-  const dueAt = origin === 'source' ? await advanceStudy(transaction, request, conflict, known.length > 0) : null;
+  const study = origin === 'source' ? await advanceStudy(transaction, request, conflict, known.length > 0) : undefined;
   await notifyStudy(transaction, studyInstanceUid);
-  const analyze = origin === 'source' && request.frames > 0 && request.route !== undefined && conflict === undefined;
-  return { outcome: known.length > 0 ? 'new-version' : 'new', instanceId: instance.blobId, studyInstanceUid, analyze, dueAt };
+  return {
+    outcome: known.length > 0 ? 'new-version' : 'new',
+    instanceId: instance.blobId,
+    studyInstanceUid,
+    analyze: study !== undefined && study.conflict === null && request.frames > 0 && request.route !== undefined,
+    dueAt: study?.due_at ?? null,
+  };
 }
 
 /** @returns why a person must look at the study before it is analysed */
@@ -181,10 +186,15 @@ async function insertInstance(transaction: EntityManager, request: IndexRequest,
  * A source instance keeps its study open for another quiet period. An image of a route opens the study's next workitem; an
  * object without pixels does not reopen a study that was closed.
  */
-async function advanceStudy(transaction: EntityManager, request: IndexRequest, conflict: string | undefined, changed: boolean): Promise<Date | null> {
+async function advanceStudy(
+  transaction: EntityManager,
+  request: IndexRequest,
+  conflict: string | undefined,
+  changed: boolean,
+): Promise<{ due_at: Date | null; conflict: string | null } | undefined> {
   const { instance, route, frames } = request;
   const opens = route !== undefined && frames > 0;
-  const [study]: { due_at: Date | null }[] = (
+  const [study]: { due_at: Date | null; conflict: string | null }[] = (
     await transaction.query(
       `update studies set
          last_source_at = greatest(last_source_at, $2),
@@ -194,7 +204,7 @@ async function advanceStudy(transaction: EntityManager, request: IndexRequest, c
          analysis = case when $3 then 'waiting' else analysis end,
          conflict = coalesce(conflict, $6),
          flagged = case when $7 then 'an image was sent again with other content; the newest version counts' else flagged end
-       where study_instance_uid = $1 returning due_at`,
+       where study_instance_uid = $1 returning due_at, conflict`,
       [instance.studyInstanceUid, instance.receivedAt, opens, request.completeAfterSeconds, route?.name ?? null, conflict ?? null, changed],
     )
   )[0];
@@ -205,7 +215,7 @@ async function advanceStudy(transaction: EntityManager, request: IndexRequest, c
        on conflict (study_instance_uid) where state = 'waiting' do nothing`,
       [instance.studyInstanceUid, route.name],
     );
-  return study?.due_at ?? null;
+  return study;
 }
 
 const integer = (value: number | undefined): number | null => (value === undefined || !Number.isSafeInteger(value) || Math.abs(value) > 2 ** 31 - 1 ? null : value);

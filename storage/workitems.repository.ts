@@ -1,0 +1,248 @@
+// Workitems: from the images of a closed study to the rows of its results. SQL stands beside what it is for.
+import type { DataSource, EntityManager } from 'typeorm';
+import type { Dataset } from './dicom/dataset.ts';
+import type { Analysis, RegionRow, Workitem } from './entities/workitem.ts';
+import type { Result } from './entities/result.ts';
+import { notifyStudy } from './study-events.ts';
+import { refreshStudy } from './study-outcome.ts';
+
+/** More frames than this are no radiograph; such an instance gets one analysis that says so. */
+export const MAX_FRAMES = 32;
+const EXPECTED_FRAMES = `(case when instances.frames > ${MAX_FRAMES} then 1 else instances.frames end)`;
+
+export interface ImageRow {
+  id: string;
+  sopInstanceUid: string;
+  sopClassUid: string;
+  seriesInstanceUid: string;
+  studyInstanceUid: string;
+  digest: string;
+  frames: number;
+  route: string;
+  current: boolean;
+  header: Dataset;
+  receivedAt: Date;
+}
+
+const IMAGE_COLUMNS = `instances.id, sop_instance_uid as "sopInstanceUid", sop_class_uid as "sopClassUid", series_instance_uid as "seriesInstanceUid",
+  instances.study_instance_uid as "studyInstanceUid", digest, frames, instances.route, current, header, received_at as "receivedAt"`;
+
+export type NewAnalysis = Omit<Analysis, 'id' | 'analyzedAt'> & { regions: Omit<RegionRow, 'id' | 'analysis' | 'ordinal'>[] };
+export type StoredAnalysis = Analysis & { regions: RegionRow[] };
+
+/** Enqueues the job that a change of rows causes, in the same transaction. */
+export type Enqueue = (transaction: EntityManager) => Promise<void>;
+
+export interface Closing {
+  /** The study is not quiet yet: to be asked again then. */
+  notBefore?: Date;
+  /** It was closed now, and this is its workitem, if any route takes it. */
+  workitem?: string;
+}
+
+export interface WorkitemContent {
+  workitem: Workitem;
+  conflict: string | null;
+  images: ImageRow[];
+  /** The newest analysis of each image, frame and model. */
+  analyses: StoredAnalysis[];
+  /** Current reports of the study, which new ones replace. */
+  reports: Result[];
+}
+
+export type NewResult = Omit<Result, 'bytes' | 'current'> & { bytes: number };
+export interface NewDelivery {
+  sopInstanceUid: string;
+  destination: string;
+  deadlineAt: Date;
+}
+
+export class WorkitemsRepository {
+  readonly #dataSource: DataSource;
+
+  constructor(dataSource: DataSource) {
+    this.#dataSource = dataSource;
+  }
+
+  /** The instance to analyse; undefined where its study waits for a person, or a newer version has come. */
+  async imageToAnalyze(instanceId: string): Promise<ImageRow | undefined> {
+    const [row]: ImageRow[] = await this.#dataSource.query(
+      `select ${IMAGE_COLUMNS} from instances join studies using (study_instance_uid)
+       where instances.id = $1 and current and studies.conflict is null and instances.route is not null`,
+      [instanceId],
+    );
+    return row;
+  }
+
+  /** Stores what a model said of a frame, once; a repeated analysis changes nothing. */
+  async saveAnalysis(studyInstanceUid: string, analysis: NewAnalysis, whenReady: (workitem: string, transaction: EntityManager) => Promise<void>): Promise<void> {
+    await this.#dataSource.transaction(async (transaction) => {
+      await lockStudy(transaction, studyInstanceUid);
+      const [row]: { id: string }[] = await transaction.query(
+        `insert into analyses (instance, frame, model_name, model_version, model_sha256, settings_digest, status, reason, label,
+           probability, threshold, positive, scores, provider, milliseconds, analyzed_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, now()) on conflict do nothing returning id`,
+        [
+          analysis.instance, analysis.frame, analysis.modelName, analysis.modelVersion, analysis.modelSha256, analysis.settingsDigest,
+          analysis.status, analysis.reason, analysis.label, analysis.probability, analysis.threshold, analysis.positive,
+          JSON.stringify(analysis.scores), analysis.provider, analysis.milliseconds,
+        ],
+      );
+      if (row)
+        for (const [ordinal, region] of analysis.regions.entries())
+          await transaction.query(
+            `insert into regions (analysis, ordinal, x, y, width, height, label, score, tracking_uid) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+            [row.id, ordinal, region.x, region.y, region.width, region.height, region.label, region.score, region.trackingUid],
+          );
+      await refreshStudy(transaction, studyInstanceUid);
+      const running: { id: string }[] = await transaction.query(
+        `select id from workitems where study_instance_uid = $1 and state = 'running' and instances @> array[$2::uuid]`,
+        [studyInstanceUid, analysis.instance],
+      );
+      for (const { id } of running) if (await isAnalyzed(transaction, id, 1)) await whenReady(id, transaction);
+      await notifyStudy(transaction, studyInstanceUid);
+    });
+  }
+
+  /** Closes a study whose quiet period is over. */
+  async closeStudy(studyInstanceUid: string, models: number, whenReady: (workitem: string, transaction: EntityManager) => Promise<void>): Promise<Closing> {
+    return this.#dataSource.transaction(async (transaction) => {
+      await lockStudy(transaction, studyInstanceUid);
+      const [study]: { due_at: Date | null; quiet: boolean; conflict: string | null }[] = await transaction.query(
+        `select due_at, due_at <= now() as quiet, conflict from studies where study_instance_uid = $1`,
+        [studyInstanceUid],
+      );
+      if (!study?.due_at) return {};
+      if (!study.quiet) return { notBefore: study.due_at };
+      await transaction.query(`update studies set intake = 'complete', due_at = null where study_instance_uid = $1`, [studyInstanceUid]);
+      const [[workitem]]: [{ id: string }[], number] = await transaction.query(
+        `update workitems set state = 'running', closed_at = now(), instances = array(
+           select id from instances
+           where study_instance_uid = $1 and current and origin = 'source' and route is not null and frames > 0
+           order by received_at, id)
+         where study_instance_uid = $1 and state = 'waiting' returning id`,
+        [studyInstanceUid],
+      );
+      await refreshStudy(transaction, studyInstanceUid);
+      await notifyStudy(transaction, studyInstanceUid);
+      if (!workitem) return {};
+      if (study.conflict !== null || (await isAnalyzed(transaction, workitem.id, models))) await whenReady(workitem.id, transaction);
+      return { workitem: workitem.id };
+    });
+  }
+
+  /** A person has looked: a study that was held for a contradiction is analysed after all. @returns its images */
+  async release(studyInstanceUid: string, enqueue: (images: string[], transaction: EntityManager) => Promise<void>): Promise<string[] | undefined> {
+    return this.#dataSource.transaction(async (transaction) => {
+      await lockStudy(transaction, studyInstanceUid);
+      const [released]: [{ route: string | null }[], number] = await transaction.query(
+        `update studies set conflict = null, flagged = 'released by a person: ' || conflict, due_at = now(), intake = 'receiving', analysis = 'waiting'
+         where study_instance_uid = $1 and conflict is not null returning route`,
+        [studyInstanceUid],
+      );
+      if (!released[0]) return undefined;
+      const images: { id: string }[] = await transaction.query(
+        `select id from instances where study_instance_uid = $1 and current and origin = 'source' and route is not null and frames > 0`,
+        [studyInstanceUid],
+      );
+      await transaction.query(
+        `insert into workitems (study_instance_uid, version, route, state, created_at)
+         select $1, coalesce(max(version), 0) + 1, $2, 'waiting', now() from workitems where study_instance_uid = $1
+         on conflict (study_instance_uid) where state = 'waiting' do nothing`,
+        [studyInstanceUid, released[0].route],
+      );
+      await enqueue(images.map(({ id }) => id), transaction);
+      await notifyStudy(transaction, studyInstanceUid);
+      return images.map(({ id }) => id);
+    });
+  }
+
+  /** Everything that the results of a workitem are made from; undefined once they are made. */
+  async content(workitemId: string): Promise<WorkitemContent | undefined> {
+    return this.#dataSource.transaction('REPEATABLE READ', async (transaction) => {
+      const workitem = await transaction.findOneBy<Workitem>('Workitem', { id: workitemId });
+      if (!workitem || workitem.state !== 'running') return undefined;
+      const [study]: { conflict: string | null }[] = await transaction.query('select conflict from studies where study_instance_uid = $1', [workitem.studyInstanceUid]);
+      const images: ImageRow[] = await transaction.query(
+        `select ${IMAGE_COLUMNS} from instances where id = any($1) order by array_position($1, id)`,
+        [workitem.instances],
+      );
+      const reports = await transaction.findBy<Result>('Result', { studyInstanceUid: workitem.studyInstanceUid, kind: 'structured-report', current: true });
+      return { workitem, conflict: study?.conflict ?? null, images, analyses: await newestAnalyses(transaction, workitem.instances), reports };
+    });
+  }
+
+  /** Stores the rows of results whose bytes are durable, makes them the current ones, and opens their deliveries. */
+  async complete(workitem: Workitem, results: NewResult[], deliveries: NewDelivery[], reason: string | null, enqueue: Enqueue): Promise<void> {
+    await this.#dataSource.transaction(async (transaction) => {
+      await lockStudy(transaction, workitem.studyInstanceUid);
+      const [done]: [unknown[], number] = await transaction.query(
+        `update workitems set state = 'completed', completed_at = now(), reason = $2 where id = $1 and state = 'running' returning id`,
+        [workitem.id, reason],
+      );
+      if (done.length === 0) return; // another run of this job was quicker
+      await transaction.query('update results set current = false where study_instance_uid = $1', [workitem.studyInstanceUid]);
+      for (const result of results) await insertResult(transaction, workitem.id, result);
+      for (const delivery of deliveries)
+        await transaction.query(
+          `insert into deliveries (sop_instance_uid, destination, state, created_at, next_attempt_at, deadline_at)
+           values ($1, $2, 'pending', now(), now(), $3) on conflict do nothing`,
+          [delivery.sopInstanceUid, delivery.destination, delivery.deadlineAt],
+        );
+      await refreshStudy(transaction, workitem.studyInstanceUid);
+      await enqueue(transaction);
+      await notifyStudy(transaction, workitem.studyInstanceUid);
+    });
+  }
+}
+
+async function insertResult(transaction: EntityManager, workitem: string, result: NewResult): Promise<void> {
+  // The overlay of an image that did not change is the one that was made before: it becomes current again.
+  await transaction.query(
+    `insert into results (sop_instance_uid, study_instance_uid, series_instance_uid, sop_class_uid, kind, source_sop_instance_uid,
+       alternative_to, predecessor, blob, digest, bytes, model_name, model_version, model_sha256, current, created_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, true, $15)
+     on conflict (sop_instance_uid) do update set current = true`,
+    [
+      result.sopInstanceUid, result.studyInstanceUid, result.seriesInstanceUid, result.sopClassUid, result.kind, result.sourceSopInstanceUid,
+      result.alternativeTo, result.predecessor, result.blob, result.digest, result.bytes, result.modelName, result.modelVersion,
+      result.modelSha256, result.createdAt,
+    ],
+  );
+  await transaction.query('insert into workitem_results (workitem, sop_instance_uid) values ($1, $2) on conflict do nothing', [workitem, result.sopInstanceUid]);
+}
+
+/** Intake and analysis of one study take turns: the same lock as indexing. */
+export async function lockStudy(transaction: EntityManager, studyInstanceUid: string): Promise<void> {
+  await transaction.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [studyInstanceUid]);
+}
+
+/** Whether every frame of every image of a workitem has an analysis by as many models as the route names. */
+async function isAnalyzed(transaction: EntityManager, workitem: string, models: number): Promise<boolean> {
+  const [row]: { open: boolean }[] = await transaction.query(
+    `select exists (
+       select from instances
+       where id = any(workitems.instances)
+         and ${EXPECTED_FRAMES} * $2 > (select count(distinct (frame, model_name)) from analyses where instance = instances.id)) as open
+     from workitems where workitems.id = $1`,
+    [workitem, models],
+  );
+  return row?.open === false;
+}
+
+async function newestAnalyses(transaction: EntityManager, instances: string[]): Promise<StoredAnalysis[]> {
+  const analyses: StoredAnalysis[] = await transaction
+    .getRepository<StoredAnalysis>('Analysis')
+    .createQueryBuilder('analysis')
+    .distinctOn(['analysis.instance', 'analysis.frame', 'analysis.modelName'])
+    .where('analysis.instance = any(:instances)', { instances })
+    .orderBy({ 'analysis.instance': 'ASC', 'analysis.frame': 'ASC', 'analysis.modelName': 'ASC', 'analysis.id': 'DESC' })
+    .getMany();
+  const regions = await transaction
+    .getRepository<RegionRow>('Region')
+    .createQueryBuilder('region')
+    .where('region.analysis = any(:analyses)', { analyses: analyses.map(({ id }) => id) })
+    .orderBy('region.ordinal')
+    .getMany();
+  return analyses.map((analysis) => ({ ...analysis, regions: regions.filter((region) => region.analysis === analysis.id) }));
+}
