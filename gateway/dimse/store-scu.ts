@@ -1,0 +1,62 @@
+// Storage SCU: C-STORE of Part 10 files over one association (PS3.4 annex B, PS3.7 9.1.1). Datasets are streamed from disk as they
+// are; only where the peer takes nothing but Implicit VR Little Endian are they transcoded.
+import { createReadStream } from 'node:fs';
+import { readPart10 } from '../../storage/dicom/part10.ts';
+import type { Association, PresentationContext } from './association.ts';
+import { COMMAND } from './command.ts';
+import { exchange } from './exchange.ts';
+import { EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, toImplicitLittleEndian } from './transcode.ts';
+
+/** A Part 10 file to send, and what its file meta says. */
+export interface StorableFile {
+  path: string;
+  sopClassUid: string;
+  sopInstanceUid: string;
+  transferSyntaxUid: string;
+}
+
+/** One context for each SOP class and transfer syntax, so that the peer cannot choose Implicit VR where it takes the bytes as they are. */
+export function contextsFor(files: readonly StorableFile[]): { abstractSyntax: string; transferSyntaxes: string[] }[] {
+  const pairs = files.flatMap(({ sopClassUid, transferSyntaxUid }) => syntaxesFor(transferSyntaxUid).map((syntax) => `${sopClassUid} ${syntax}`));
+  return [...new Set(pairs)].map((pair) => {
+    const [abstractSyntax = '', transferSyntax = ''] = pair.split(' ');
+    return { abstractSyntax, transferSyntaxes: [transferSyntax] };
+  });
+}
+
+function syntaxesFor(transferSyntaxUid: string): string[] {
+  return transferSyntaxUid === EXPLICIT_LITTLE_ENDIAN ? [EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN] : [transferSyntaxUid];
+}
+
+/** The context on which the file can go, as it is before transcoded; undefined where the peer took neither. */
+export function contextFor(association: Association, file: StorableFile): PresentationContext | undefined {
+  const contexts = [...association.contexts.values()];
+  for (const syntax of syntaxesFor(file.transferSyntaxUid)) {
+    const found = contexts.find(({ abstractSyntax, transferSyntax }) => abstractSyntax === file.sopClassUid && transferSyntax === syntax);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+/**
+ * @param messageId 1 to 65535, another one for each message of the association
+ * @returns the peer's status and Error Comment, whatever they are
+ * @throws {AssociationError} where no answer came
+ */
+export async function store(
+  association: Association,
+  context: PresentationContext,
+  file: StorableFile,
+  messageId: number,
+): Promise<{ status: number; errorComment?: string }> {
+  const { sopClassUid, sopInstanceUid } = file;
+  const request = { commandField: COMMAND.storeRq, affectedSopClassUid: sopClassUid, affectedSopInstanceUid: sopInstanceUid, messageId, priority: 0, hasDataset: true };
+  return exchange(association, context.id, request, await datasetOf(file, context.transferSyntax));
+}
+
+/** The file's dataset without its file meta. */
+async function datasetOf({ path, transferSyntaxUid }: StorableFile, transferSyntax: string): Promise<AsyncIterable<Uint8Array>> {
+  const { datasetOffset } = await readPart10(path);
+  if (transferSyntax !== transferSyntaxUid) return toImplicitLittleEndian(path, datasetOffset);
+  return createReadStream(path, { start: datasetOffset, highWaterMark: 256 * 1024 });
+}
