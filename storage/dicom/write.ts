@@ -12,7 +12,7 @@ export const IMPLEMENTATION_CLASS_UID = deriveUid('2.25', 'Hilum', 'implementati
 export const IMPLEMENTATION_VERSION_NAME = `HILUM_${packageJson.version}`.slice(0, 16);
 
 /** VRs with a length of 32 bits in Explicit VR (PS3.5 7.1.2). */
-export const LONG_VRS: ReadonlySet<string> = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV']);
+export const LONG_VRS: ReadonlySet<string> = new Set([...BINARY_VRS, 'SQ', 'SV', 'UC', 'UR', 'UT', 'UV']);
 /** Bytes of a number by VR. */
 export const NUMBER_SIZES: Readonly<Record<string, number>> = { FD: 8, FL: 4, SL: 4, SS: 2, SV: 8, UL: 4, US: 2, UV: 8, AT: 4 };
 /** Bytes of the word that changes place with the byte order. */
@@ -146,7 +146,7 @@ function itemHeader(tag: string, length: number, encoding: Encoding): Uint8Array
 
 function encodeValue(tag: string, element: DicomElement, encoding: Encoding): Pieces {
   const { vr } = element;
-  if (element.BulkDataURI !== undefined && !bytesOf(element)) throw new TypeError(`the value of ${tag} was left out by the reader`);
+  if (element.BulkDataURI !== undefined && !bytesOf(element)) throw new TypeError(`${tag} was left out by the reader`);
   if (vr === 'SQ') return encodeSequence(element, encoding);
   const binary = bytesOf(element);
   if (binary || BINARY_VRS.has(vr)) return padded(swapped(binary ?? new Uint8Array(), vr, encoding), 0);
@@ -229,7 +229,8 @@ function encodeNumbers(tag: string, vr: string, size: number, values: DicomValue
     if (vr === 'FD') return view.setFloat64(offset, number, little);
     if (vr === 'FL') return view.setFloat32(offset, number, little);
     const [low, high] = INTEGER_RANGES[vr]!;
-    if (!Number.isInteger(number) || number < low || number > high) throw new TypeError(`${tag} is ${vr} and cannot hold ${value}`);
+    if (!(Number.isInteger(number) && number >= low && number <= high))
+      throw new TypeError(`${tag} is ${vr} and cannot hold ${JSON.stringify(value)}`);
     if (vr === 'US') view.setUint16(offset, number, little);
     else if (vr === 'SS') view.setInt16(offset, number, little);
     else if (vr === 'UL') view.setUint32(offset, number, little);
@@ -254,9 +255,14 @@ function textOf(vr: string, value: DicomValue): string {
 
 /** The shortest text of a number that VR DS can hold: at most 16 characters (PS3.5 6.2). */
 export function decimalString(value: number): string {
-  let text = String(value);
-  for (let digits = 16; text.length > 16; digits--) text = String(Number(value.toPrecision(digits)));
-  return text;
+  const exact = String(value);
+  if (exact.length <= 16) return exact;
+  for (let digits = 16; digits > 1; digits--) {
+    const rounded = value.toPrecision(digits);
+    const text = [String(Number(rounded)), rounded].find((candidate) => candidate.length <= 16);
+    if (text !== undefined) return text;
+  }
+  return value.toExponential(0);
 }
 
 function firstText(element: DicomElement | undefined): string {
