@@ -1,0 +1,177 @@
+// The analyzer: one frame and one model in, one outcome out. Decoding runs in a pool of worker threads, inference in a worker
+// process for each model, so that the main thread, and with it intake, never waits for either.
+import { availableParallelism } from 'node:os';
+import type { Logger } from 'pino';
+import type { Settings } from '../config/settings.ts';
+import type { AnalysisOutcome } from './analysis.ts';
+import { DecodePool } from './runtime/decode-pool.ts';
+import { Gate } from './runtime/gate.ts';
+import { ModelPackageError, positiveLabel } from './runtime/manifest.ts';
+import type { ModelPackage } from './runtime/manifest.ts';
+import { ModelRunner } from './runtime/model-runner.ts';
+import { placeRegions } from './runtime/outputs.ts';
+import { chooseProvider, startWorker } from './runtime/providers.ts';
+import type { ProviderReport } from './runtime/providers.ts';
+
+export interface AnalysisRequest {
+  /** Part 10 file. */
+  path: string;
+  /** From 1. */
+  frame: number;
+  /** Name of a model. */
+  model: string;
+  /** Higher goes first; 0 when not given. */
+  priority?: number;
+  /** Digest of the dataset, from which tracking UIDs are derived; the SOP Instance UID when not given. */
+  digest?: string;
+  /** Gives up an image that is still waiting for its turn. */
+  signal?: AbortSignal;
+}
+
+export interface Analyzer {
+  models(): ModelPackage[];
+  /** What runs each model, and why not what the settings would rather have. */
+  providers(): ProviderReport[];
+  /**
+   * Faults of the image, the model or the machine are outcomes.
+   * @throws {AnalyzerClosedError}
+   * @throws the signal's reason
+   */
+  analyze(request: AnalysisRequest): Promise<AnalysisOutcome>;
+  /** Gives up what runs and waits. */
+  close(): Promise<void>;
+}
+
+export interface AnalyzerOptions {
+  models: ModelPackage[];
+  inference: Settings['inference'];
+  /** Root of the regions' tracking UIDs. */
+  uidRoot?: string;
+  log: Logger;
+}
+
+export class AnalyzerClosedError extends Error {
+  constructor() {
+    super('the analyzer is closed');
+    this.name = 'AnalyzerClosedError';
+  }
+}
+
+/** Requests that may wait for one model; each is a path, so this bounds a caller gone wrong, not memory. */
+const MOST_WAITING = 100_000;
+
+/** @throws {ModelPackageError} when two models have one name, or one runs on no provider of the settings */
+export async function startAnalyzer(options: AnalyzerOptions): Promise<Analyzer> {
+  const { models, inference, log } = options;
+  const twice = models.find(({ manifest }, index) => models.findIndex((other) => other.manifest.name === manifest.name) < index);
+  if (twice) throw new ModelPackageError(twice.folder, `another package is named "${twice.manifest.name}", too`);
+
+  const cores = availableParallelism();
+  const pool = new DecodePool({ size: cores, timeoutSeconds: inference.timeoutSeconds, log });
+  pool.warm();
+  const starts = await Promise.allSettled(models.map((model) => startModel(model, options, cores)));
+  const running = starts.filter((start) => start.status === 'fulfilled').map(({ value }) => value);
+  const failed = starts.find((start) => start.status === 'rejected');
+  if (failed) {
+    await Promise.all([pool.close(), ...running.map(({ runner }) => runner.close())]);
+    throw failed.reason;
+  }
+  return new WorkerAnalyzer(pool, running, options.uidRoot ?? '2.25');
+}
+
+interface RunningModel {
+  model: ModelPackage;
+  runner: ModelRunner;
+  gate: Gate;
+}
+
+async function startModel(model: ModelPackage, { inference, log }: AnalyzerOptions, cores: number): Promise<RunningModel> {
+  const options = { threads: inference.threads || cores, log };
+  const { worker, report } = await chooseProvider(model, inference.providers, options);
+  log.info({ ...report, version: model.manifest.version }, 'model started');
+  const maxBatch = Math.min(inference.maxBatch, model.manifest.maxBatch);
+  const runner = new ModelRunner(worker, {
+    report,
+    maxBatch,
+    timeoutSeconds: inference.timeoutSeconds,
+    log,
+    start: async (provider) => (await startWorker(model, provider, options)).worker,
+  });
+  // Enough that the decoders are busy while one batch runs and the next forms.
+  return { model, runner, gate: new Gate(cores + 2 * maxBatch, MOST_WAITING) };
+}
+
+class WorkerAnalyzer implements Analyzer {
+  readonly #pool: DecodePool;
+  readonly #running: Map<string, RunningModel>;
+  readonly #uidRoot: string;
+  #closed = false;
+
+  constructor(pool: DecodePool, running: RunningModel[], uidRoot: string) {
+    this.#pool = pool;
+    this.#running = new Map(running.map((each) => [each.model.manifest.name, each]));
+    this.#uidRoot = uidRoot;
+  }
+
+  models(): ModelPackage[] {
+    return [...this.#running.values()].map(({ model }) => model);
+  }
+
+  providers(): ProviderReport[] {
+    return [...this.#running.values()].map(({ runner }) => runner.report);
+  }
+
+  async analyze(request: AnalysisRequest): Promise<AnalysisOutcome> {
+    if (this.#closed) throw new AnalyzerClosedError();
+    const running = this.#running.get(request.model);
+    if (!running) return { status: 'failed', reason: `there is no model "${request.model}"` };
+    try {
+      await running.gate.enter(request.priority ?? 0, request.signal);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      return { status: 'failed', reason: error.message };
+    }
+    try {
+      return await this.#analyzeInside(request, running);
+    } catch (error) {
+      if (this.#closed) throw new AnalyzerClosedError();
+      return { status: 'failed', reason: (error as Error).message };
+    } finally {
+      running.gate.leave();
+    }
+  }
+
+  async #analyzeInside(request: AnalysisRequest, { model, runner }: RunningModel): Promise<AnalysisOutcome> {
+    const { manifest, identity } = model;
+    const { path, frame, priority = 0 } = request;
+    const prepared = await this.#pool.prepare({ path, frame, input: manifest.input, applicability: manifest.applicability }, priority);
+    if (prepared.status !== 'ready') return { status: prepared.status, reason: prepared.reason };
+
+    const { reading, provider, milliseconds } = await runner.infer(prepared.pixels, priority);
+    const label = positiveLabel(manifest).name;
+    const regions = placeRegions(reading.boxes, prepared.placement, {
+      uidRoot: this.#uidRoot,
+      instance: request.digest ?? prepared.sopInstanceUid,
+      frame,
+      sha256: identity.sha256,
+      label,
+    });
+    return {
+      status: 'analyzed',
+      label,
+      probability: reading.probability,
+      threshold: manifest.operatingPoint.threshold,
+      positive: reading.positive,
+      scores: reading.scores,
+      regions,
+      provider,
+      milliseconds: Math.round(prepared.milliseconds + milliseconds),
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const { gate } of this.#running.values()) gate.close(new AnalyzerClosedError());
+    await Promise.all([this.#pool.close(), ...[...this.#running.values()].map(({ runner }) => runner.close())]);
+  }
+}

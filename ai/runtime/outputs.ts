@@ -1,0 +1,192 @@
+// From a model's output tensors to scores, a calibrated probability and regions, as the manifest says how to read them.
+import type { Region } from '../analysis.ts';
+import { deriveUid } from '../../storage/dicom/uids.ts';
+import { maskRegions } from './mask.ts';
+import { positiveLabel } from './manifest.ts';
+import type { Manifest } from './manifest.ts';
+
+/** One output of a run: float32, row-major, the first axis is the image of the batch. */
+export interface OutputTensor {
+  dims: readonly number[];
+  data: Float32Array;
+}
+
+/** A box in pixels of the model's input, score 0 to 1. */
+export interface Box {
+  x1: number;
+  y1: number;
+  x2: number;
+  y2: number;
+  score: number;
+}
+
+/** What a model said about one image, before it is placed in the stored image. */
+export interface Reading {
+  /** Every label by name, 0 to 1; the positive one calibrated. */
+  scores: Record<string, number>;
+  probability: number;
+  positive: boolean;
+  boxes: Box[];
+}
+
+/** From pixels of the model's input to pixels of the stored image: x * scaleX + offsetX. */
+export interface Placement {
+  scaleX: number;
+  scaleY: number;
+  offsetX: number;
+  offsetY: number;
+  /** Size of the stored image. */
+  columns: number;
+  rows: number;
+}
+
+/** @throws {Error} when a tensor is missing, of another shape than the manifest says, or holds no numbers */
+export function readOutputs(manifest: Manifest, tensors: Record<string, OutputTensor>, count: number): Reading[] {
+  return Array.from({ length: count }, (_, index) => readOne(manifest, (name, rank) => slice(tensors, name, rank, index, count)));
+}
+
+type Slice = (name: string, rank: number) => OutputTensor;
+
+function readOne(manifest: Manifest, tensor: Slice): Reading {
+  const { outputs } = manifest;
+  const candidates = outputs.boxes ? readBoxes(manifest, tensor) : outputs.mask ? readMask(manifest, tensor) : [];
+  const scores = labelScores(manifest, outputs.logit ? tensor(outputs.logit.tensor, 2).data : highestScore(manifest, candidates, tensor));
+  const probability = scores[positiveLabel(manifest).name] ?? 0;
+  const positive = probability >= manifest.operatingPoint.threshold;
+  return { scores, probability, positive, boxes: positive ? selectBoxes(manifest, candidates) : [] };
+}
+
+/** Without a logit of its own, an image is as positive as its best place. */
+function highestScore({ outputs }: Manifest, candidates: readonly Box[], tensor: Slice): Float32Array {
+  const scores = outputs.boxes ? tensor(outputs.boxes.scores, 2).data : Float32Array.from(candidates, ({ score }) => score);
+  return Float32Array.of(toLogit(scores.reduce((highest, score) => Math.max(highest, score), 0)));
+}
+
+/** Scores by label from the logits of one image; the positive label's is calibrated, the others share what is left. */
+export function labelScores(manifest: Manifest, logits: Float32Array): Record<string, number> {
+  const { labels, calibration } = manifest;
+  if (logits.length !== labels.length) throw new Error(`the model answered ${logits.length} logits for ${labels.length} labels`);
+  const activation = manifest.outputs.logit?.activation ?? (labels.length === 1 ? 'sigmoid' : 'softmax');
+  const raw = activation === 'softmax' ? softmax(logits) : Array.from(logits, sigmoid);
+  const positive = labels.findIndex((label) => label.positive);
+  const logit = activation === 'softmax' ? toLogit(raw[positive]!) : logits[positive]!;
+  const calibrated = calibration.method === 'platt' ? sigmoid(calibration.scale * logit + calibration.offset) : raw[positive]!;
+  const rest = 1 - raw[positive]!;
+  const share = activation === 'softmax' && rest > 0 ? (1 - calibrated) / rest : 1;
+  return Object.fromEntries(labels.map(({ name }, index) => [name, index === positive ? calibrated : raw[index]! * share]));
+}
+
+/** Boxes of one image in pixels of the input, any score, best first; what is not a box is left out. */
+function readBoxes({ input, outputs }: Manifest, tensor: Slice): Box[] {
+  const { format, units, ...names } = outputs.boxes!;
+  const corners = tensor(names.tensor, 3);
+  const scores = tensor(names.scores, 2).data;
+  if (corners.dims[2] !== 4 || corners.dims[1] !== scores.length)
+    throw new Error(`the model answered boxes [${corners.dims.join(', ')}] for ${scores.length} scores`);
+  const [width, height] = units === 'fraction' ? [input.width, input.height] : [1, 1];
+  const boxes: Box[] = [];
+  // Half the threshold is the least that can still become a region (selectBoxes).
+  const least = outputs.boxes!.scoreThreshold / 2;
+  scores.forEach((score, index) => {
+    if (score < least) return;
+    const [a, b, c, d] = corners.data.subarray(index * 4, index * 4 + 4) as unknown as [number, number, number, number];
+    const [x1, y1, x2, y2] = format === 'xyxy' ? [a, b, c, d] : [a - c / 2, b - d / 2, a + c / 2, b + d / 2];
+    if (x2 > x1 && y2 > y1) boxes.push({ x1: x1 * width, y1: y1 * height, x2: x2 * width, y2: y2 * height, score: Math.min(1, score) });
+  });
+  return boxes.toSorted((one, other) => other.score - one.score);
+}
+
+function readMask({ input, outputs }: Manifest, tensor: Slice): Box[] {
+  const { activation, ...options } = outputs.mask!;
+  const { data, dims } = tensor(options.tensor, 4);
+  const values = activation === 'sigmoid' ? data.map(sigmoid) : data;
+  return maskRegions({ values, width: dims[3]!, height: dims[2]! }, { width: input.width, height: input.height }, options);
+}
+
+/**
+ * The boxes that become regions of a positive image. Where none reaches the threshold, the best one is shown if it comes
+ * half way: a positive image with a faint place is more use than one with none.
+ */
+export function selectBoxes({ outputs }: Manifest, candidates: readonly Box[]): Box[] {
+  if (!outputs.boxes) return candidates.slice(0, outputs.mask?.maxRegions ?? 0);
+  const { scoreThreshold, nmsIou, maxRegions } = outputs.boxes;
+  const strong = candidates.filter(({ score }) => score >= scoreThreshold);
+  const [best] = candidates;
+  if (strong.length === 0) return best && best.score >= scoreThreshold / 2 ? [best] : [];
+  return suppress(strong, nmsIou, maxRegions);
+}
+
+/** Non-maximum suppression: from the best box down, whatever overlaps a kept one by more than `iou` goes. */
+export function suppress(boxes: readonly Box[], iou: number, most: number): Box[] {
+  const kept: Box[] = [];
+  for (const box of boxes.toSorted((one, other) => other.score - one.score)) {
+    if (kept.length === most) break;
+    if (kept.every((other) => intersectionOverUnion(box, other) <= iou)) kept.push(box);
+  }
+  return kept;
+}
+
+export function intersectionOverUnion(one: Box, other: Box): number {
+  const width = Math.min(one.x2, other.x2) - Math.max(one.x1, other.x1);
+  const height = Math.min(one.y2, other.y2) - Math.max(one.y1, other.y1);
+  if (width <= 0 || height <= 0) return 0;
+  const area = (box: Box): number => (box.x2 - box.x1) * (box.y2 - box.y1);
+  return (width * height) / (area(one) + area(other) - width * height);
+}
+
+/** What a tracking UID is derived from beside the place. */
+export interface RegionSource {
+  uidRoot: string;
+  /** Digest of the dataset where known, else the SOP Instance UID. */
+  instance: string;
+  frame: number;
+  sha256: string;
+  label: string;
+}
+
+/** Boxes of the input as regions of the stored image: whole pixels, within the image, never empty. */
+export function placeRegions(boxes: readonly Box[], placement: Placement, source: RegionSource): Region[] {
+  const { scaleX, scaleY, offsetX, offsetY, columns, rows } = placement;
+  return boxes.flatMap((box) => {
+    const x = clamp(Math.round(box.x1 * scaleX + offsetX), 0, columns);
+    const y = clamp(Math.round(box.y1 * scaleY + offsetY), 0, rows);
+    const width = clamp(Math.round(box.x2 * scaleX + offsetX), 0, columns) - x;
+    const height = clamp(Math.round(box.y2 * scaleY + offsetY), 0, rows) - y;
+    if (width < 1 || height < 1) return [];
+    const { uidRoot, instance, frame, sha256, label } = source;
+    const trackingUid = deriveUid(uidRoot, 'region', instance, String(frame), sha256, label, [x, y, width, height].join(','));
+    return [{ x, y, width, height, label, score: box.score, trackingUid }];
+  });
+}
+
+function slice(tensors: Record<string, OutputTensor>, name: string, rank: number, index: number, count: number): OutputTensor {
+  const tensor = tensors[name];
+  if (!tensor) throw new Error(`the model gave no output "${name}"`);
+  if (tensor.dims.length !== rank || tensor.dims[0] !== count)
+    throw new Error(`the model's output "${name}" has the shape [${tensor.dims.join(', ')}] for a batch of ${count}`);
+  const size = tensor.data.length / count;
+  const data = tensor.data.subarray(index * size, (index + 1) * size);
+  if (!data.every(Number.isFinite)) throw new Error(`the model's output "${name}" holds values that are no numbers`);
+  return { dims: [1, ...tensor.dims.slice(1)], data };
+}
+
+function clamp(value: number, least: number, most: number): number {
+  return Math.min(most, Math.max(least, value));
+}
+
+export function sigmoid(value: number): number {
+  return 1 / (1 + Math.exp(-value));
+}
+
+function toLogit(probability: number): number {
+  // A float32 sigmoid is exactly 0 or 1 beyond about 17.
+  const inside = clamp(probability, 1e-7, 1 - 1e-7);
+  return Math.log(inside / (1 - inside));
+}
+
+function softmax(logits: Float32Array): number[] {
+  const highest = Math.max(...logits);
+  const powers = Array.from(logits, (logit) => Math.exp(logit - highest));
+  const sum = powers.reduce((total, power) => total + power, 0);
+  return powers.map((power) => power / sum);
+}
