@@ -1,0 +1,126 @@
+// Every address of the gateway, and what stands before each: the one place that says who may call what.
+import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import type { Logger } from 'pino';
+import { Gauge, type Registry } from 'prom-client';
+import type { Settings } from '../../config/settings.ts';
+import { renderInstance } from '../dicomweb/rendered.ts';
+import type { DicomwebSource } from '../dicomweb/source.ts';
+import { storeInstances, type InstanceReceiver } from '../dicomweb/stow-rs.ts';
+import { retrieveInstance, retrieveStudyMetadata } from '../dicomweb/wado-rs.ts';
+import { changeStudy, listWorklist, showStudy } from '../worklist/http.ts';
+import type { WorklistEvents, WorklistSource } from '../worklist/worklist.ts';
+import { accessLog } from './access-log.ts';
+import { answer } from './answer.ts';
+import { authentication } from './auth.ts';
+import { HttpError, problemOf } from './errors.ts';
+import { EventStreams } from './event-stream.ts';
+import type { HealthReport, HealthSource } from './health.ts';
+import { openApi } from './openapi.ts';
+import { securityHeaders } from './security-headers.ts';
+
+export interface About {
+  aeTitle: string;
+  dimsePort: number;
+  version: string;
+}
+
+export interface HttpOptions {
+  settings: Pick<Settings, 'http' | 'limits'>;
+  receiver: InstanceReceiver;
+  /** Resolves once the instance can be found in the database; never waited for longer than two seconds. */
+  indexed(blobId: string): Promise<void>;
+  dicomweb: DicomwebSource;
+  worklist: WorklistSource;
+  events: WorklistEvents;
+  health: HealthSource;
+  /** Asked at each request, so that a port picked at start is the one told. */
+  about(): About;
+  metrics: Registry;
+  log: Logger;
+  /** Folder of the built page; undefined serves none. */
+  webRoot: string | undefined;
+}
+
+/** @throws when http.auth names a token file that cannot be used */
+export async function createApp(options: HttpOptions): Promise<{ app: Express; streams: EventStreams }> {
+  const { dicomweb, worklist, health, metrics, log } = options;
+  const streams = new EventStreams(options.events);
+  metrics.registerMetric(openStreams(streams));
+  const app = express();
+  app.disable('x-powered-by').disable('etag').set('trust proxy', 'loopback').set('query parser', 'simple');
+  app.use(accessLog(log, metrics), securityHeaders);
+
+  app.get('/healthz', (_request, response) => report(response, health.live()));
+  app.get('/readyz', async (_request, response) => report(response, await health.ready()));
+  // The page itself holds no data: it is free, so that it can ask for the token that its requests need.
+  if (options.webRoot !== undefined) app.use(page(options.webRoot));
+
+  app.use(await authentication(options.settings.http, log));
+  app.use('/api', noStore);
+  app.get('/metrics', async (_request, response) => {
+    response.type(metrics.contentType).send(await metrics.metrics());
+  });
+  app.get('/api/openapi.json', (_request, response) => void response.json(openApi(options.about().version)));
+  app.get('/api/about', (_request, response) => void response.json(options.about()));
+  app.get('/api/worklist', (request, response) => listWorklist(request, response, worklist));
+  app.route('/api/studies/:study')
+    .get((request, response) => showStudy(request, response, worklist))
+    .patch((request, response) => changeStudy(request, response, worklist));
+  app.get('/api/events', (request, response) => streams.connect(request, response));
+
+  app.post(['/dicomweb/studies', '/dicomweb/studies/:study'], (request, response) => storeInstances(request, response, options));
+  app.get('/dicomweb/studies/:study/metadata', (request, response) => retrieveStudyMetadata(request, response, dicomweb));
+  const instance = '/dicomweb/studies/:study/series/:series/instances/:instance';
+  app.get(instance, (request, response) => retrieveInstance(request, response, dicomweb));
+  app.get([`${instance}/rendered`, `${instance}/frames/:frame/rendered`], (request, response) => renderInstance(request, response, dicomweb));
+
+  app.use((request: Request) => {
+    throw new HttpError(404, `There is nothing at ${request.method} ${request.path}; /api/openapi.json lists what there is.`);
+  });
+  app.use(async (error: unknown, request: Request, response: Response, _next: NextFunction) => {
+    await answerError(error, request, response, log);
+  });
+  return { app, streams };
+}
+
+function openStreams(streams: EventStreams): Gauge {
+  return new Gauge({
+    name: 'hilum_event_streams',
+    help: 'Open server-sent event streams',
+    registers: [],
+    collect() {
+      this.set(streams.clientCount);
+    },
+  });
+}
+
+async function answerError(error: unknown, request: Request, response: Response, log: Logger): Promise<void> {
+  const requestId = String(response.locals['requestId']);
+  if (request.destroyed && !request.complete) {
+    log.info({ requestId }, 'the caller left before its request was complete');
+    return;
+  }
+  const { problem, headers, unexpected } = problemOf(error);
+  if (unexpected && !response.destroyed) log.error({ err: error, requestId }, 'a request failed');
+  const body = JSON.stringify({ ...problem, requestId });
+  await answer(request, response, problem.status, { 'Content-Type': 'application/problem+json', 'Cache-Control': 'no-store', ...headers }, body);
+}
+
+function report(response: Response, health: HealthReport): void {
+  response.status(health.ok ? 200 : 503).set('Cache-Control', 'no-store').json(health);
+}
+
+function noStore(_request: Request, response: Response, next: NextFunction): void {
+  response.setHeader('Cache-Control', 'no-store');
+  next();
+}
+
+/** Files under assets/ carry a digest in their names and never change; the page that names them may. */
+function page(root: string) {
+  return express.static(root, {
+    index: 'index.html',
+    redirect: false,
+    etag: true,
+    setHeaders: (response, path) => response.setHeader('Cache-Control', /[\\/]assets[\\/]/.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache'),
+  });
+}

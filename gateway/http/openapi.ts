@@ -1,0 +1,152 @@
+// The description of the HTTP surface (OpenAPI 3.1), kept by hand beside app.ts; a test holds the two together.
+import { READING_STATES } from '../worklist/worklist.ts';
+
+const problem = { description: 'Refused; the body says why', content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } };
+const uid = (name: string, what: string) => ({ name, in: 'path', required: true, description: what, schema: { type: 'string', pattern: '^\\d+(\\.\\d+)*$', maxLength: 64 } });
+const study = uid('study', 'Study Instance UID');
+const instance = [study, uid('series', 'Series Instance UID'), uid('instance', 'SOP Instance UID')];
+const json = (description: string, schema: object) => ({ description, content: { 'application/json': { schema } } });
+const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
+const text = { type: 'string' };
+const nullable = (type: string) => ({ type: [type, 'null'] });
+const oneOf = (...values: readonly string[]) => ({ type: 'string', enum: values });
+const png = { 200: { description: 'The picture, or 304 when the ETag still holds', content: { 'image/png': {} } }, 404: problem, 406: problem };
+const viewport = { name: 'viewport', in: 'query', description: 'WIDTH,HEIGHT that the picture must fit into; it is never enlarged', schema: text };
+
+const storeAnswers = {
+  200: { description: 'All instances were stored', content: { 'application/dicom+json': {} } },
+  202: { description: 'Some were stored; Failed SOP Sequence or Other Failures Sequence says which were not and why', content: { 'application/dicom+json': {} } },
+  400: { description: 'The multipart body is broken and nothing could be stored' },
+  406: problem,
+  408: problem,
+  409: { description: 'None was stored; the sequences say why', content: { 'application/dicom+json': {} } },
+  413: { description: 'None was stored: larger than limits.instanceBytes', content: { 'application/dicom+json': {} } },
+  415: problem,
+  503: { description: 'None was stored: out of room for now (Retry-After)', content: { 'application/dicom+json': {} } },
+};
+const store = (parameters: object[]) => ({
+  post: {
+    summary: 'STOW-RS: store instances (PS3.18 10.5)',
+    parameters,
+    requestBody: { required: true, content: { 'multipart/related': { schema: text }, 'application/dicom': { schema: { ...text, format: 'binary' } } } },
+    responses: storeAnswers,
+  },
+});
+
+const entry = {
+  type: 'object',
+  properties: {
+    studyInstanceUid: text,
+    patientName: { ...text, description: 'As in DICOM: groups by =, components by ^' },
+    patientId: text,
+    patientSex: nullable('string'),
+    patientAge: nullable('string'),
+    patientBirthDate: nullable('string'),
+    accessionNumber: text,
+    studyDate: text,
+    studyTime: text,
+    description: text,
+    modalities: { type: 'array', items: text },
+    receivedAt: { ...text, format: 'date-time' },
+    images: { type: 'integer' },
+    intake: oneOf('receiving', 'complete'),
+    analysis: oneOf('waiting', 'running', 'analyzed', 'not-analyzable', 'failed', 'not-routed'),
+    reason: { ...nullable('string'), description: 'Why there is no analysis' },
+    delivery: oneOf('none', 'pending', 'partial', 'delivered', 'failed'),
+    reading: oneOf(...READING_STATES),
+    probability: { ...nullable('number'), minimum: 0, maximum: 1 },
+    positive: nullable('boolean'),
+    threshold: nullable('number'),
+    regions: { type: 'integer' },
+    overlay: { ...nullable('string'), description: 'Address of the rendered overlay' },
+    flagged: { ...nullable('string'), description: 'What a person must look at first' },
+  },
+};
+const list = (properties: Record<string, object>) => ({ type: 'array', items: { type: 'object', properties } });
+const integer = { type: 'integer' };
+const number = { type: 'number' };
+const detail = {
+  allOf: [
+    { $ref: '#/components/schemas/WorklistEntry' },
+    {
+      type: 'object',
+      properties: {
+        route: nullable('string'),
+        instances: list({ sopInstanceUid: text, seriesInstanceUid: text, sopClassUid: text, modality: text, version: integer, current: { type: 'boolean' },
+          receivedAt: text, callingAe: nullable('string'), address: text, transport: oneOf('dimse', 'stow'), transferSyntaxUid: text }),
+        analyses: list({ sopInstanceUid: text, frame: integer, rows: integer, columns: integer, status: oneOf('analyzed', 'not-analyzable', 'failed'), reason: text,
+          model: { type: 'object', properties: { name: text, version: text, sha256: text } }, label: text, probability: number, threshold: number,
+          positive: { type: 'boolean' }, scores: { type: 'object', additionalProperties: number },
+          regions: { description: 'In pixels of the stored image, from its top-left corner', ...list({ x: number, y: number, width: number, height: number, label: text, score: number, trackingUid: text }) } }),
+        results: list({ kind: text, sopInstanceUid: text, sopClassUid: text, createdAt: text, current: { type: 'boolean' }, predecessor: nullable('string') }),
+        deliveries: list({ destination: text, sopInstanceUid: text, status: text, attempts: integer, lastError: nullable('string'), nextAttemptAt: nullable('string'), deliveredAt: nullable('string') }),
+      },
+    },
+  ],
+};
+
+export function openApi(version: string) {
+  const health = { 200: json('Well', ref('Health')), 503: json('Not well; the checks say what', ref('Health')) };
+  return {
+    openapi: '3.1.0',
+    info: { title: 'Hilum', version, description: "Gateway between a hospital's imaging network and AI for the chest radiograph. For research use." },
+    security: [{ bearer: [] }, {}],
+    paths: {
+      '/healthz': { get: { summary: 'Whether the gateway lives', security: [], responses: health } },
+      '/readyz': { get: { summary: 'Whether it can take work now', security: [], responses: health } },
+      '/metrics': { get: { summary: 'Prometheus metrics', responses: { 200: { description: 'Metrics', content: { 'text/plain': {} } } } } },
+      '/api/openapi.json': { get: { summary: 'This document', responses: { 200: json('OpenAPI 3.1', { type: 'object' }) } } },
+      '/api/about': { get: { summary: 'Where to send studies', responses: { 200: json('AE title, port, version', ref('About')) } } },
+      '/api/worklist': {
+        get: {
+          summary: 'The worklist in reading order',
+          parameters: [
+            { name: 'limit', in: 'query', schema: { type: 'integer', minimum: 1, maximum: 1000, default: 100 } },
+            { name: 'after', in: 'query', description: '`next` of the page before', schema: text },
+          ],
+          responses: { 200: json('One page', { type: 'object', properties: { entries: { type: 'array', items: ref('WorklistEntry') }, next: nullable('string') } }), 400: problem },
+        },
+      },
+      '/api/studies/{study}': {
+        get: { summary: 'All that is known of a study', parameters: [study], responses: { 200: json('The study', ref('StudyDetail')), 400: problem, 404: problem } },
+        patch: {
+          summary: 'Claim a study, or mark it as read or unread',
+          parameters: [study],
+          requestBody: { required: true, content: { 'application/json': { schema: { type: 'object', required: ['reading'], additionalProperties: false, properties: { reading: oneOf(...READING_STATES) } } } } },
+          responses: { 200: json('The study after that', ref('StudyDetail')), 400: problem, 404: problem, 413: problem, 415: problem },
+        },
+      },
+      '/api/events': {
+        get: { summary: 'Server-sent events: `study` with {"studyInstanceUid"} after each change of an entry', responses: { 200: { description: 'The stream', content: { 'text/event-stream': {} } }, 503: problem } },
+      },
+      '/dicomweb/studies': store([]),
+      '/dicomweb/studies/{study}': store([study]),
+      '/dicomweb/studies/{study}/metadata': {
+        get: { summary: 'WADO-RS: metadata of a study (PS3.18 10.4)', parameters: [study], responses: { 200: { description: 'Headers without bulk data', content: { 'application/dicom+json': {} } }, 404: problem, 406: problem } },
+      },
+      '/dicomweb/studies/{study}/series/{series}/instances/{instance}': {
+        get: {
+          summary: 'WADO-RS: one instance, in the transfer syntax in which it is stored (PS3.18 10.4)',
+          parameters: instance,
+          responses: { 200: { description: 'The instance', content: { 'multipart/related': {}, 'application/dicom': {} } }, 404: problem, 406: problem },
+        },
+      },
+      '/dicomweb/studies/{study}/series/{series}/instances/{instance}/rendered': {
+        get: { summary: 'WADO-RS: the first frame as PNG', parameters: [...instance, viewport], responses: png },
+      },
+      '/dicomweb/studies/{study}/series/{series}/instances/{instance}/frames/{frame}/rendered': {
+        get: { summary: 'WADO-RS: one frame as PNG', parameters: [...instance, { name: 'frame', in: 'path', required: true, schema: { type: 'integer', minimum: 1 } }, viewport], responses: png },
+      },
+    },
+    components: {
+      securitySchemes: { bearer: { type: 'http', scheme: 'bearer', description: 'Needed when http.auth is set' } },
+      schemas: {
+        Problem: { type: 'object', properties: { type: text, title: text, status: integer, detail: text, requestId: text } },
+        Health: { type: 'object', properties: { ok: { type: 'boolean' }, checks: { type: 'object', additionalProperties: { type: 'object', properties: { ok: { type: 'boolean' }, detail: text } } } } },
+        About: { type: 'object', properties: { aeTitle: text, dimsePort: integer, version: text } },
+        WorklistEntry: entry,
+        StudyDetail: detail,
+      },
+    },
+  };
+}
