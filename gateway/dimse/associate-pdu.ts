@@ -172,7 +172,7 @@ function decodeProposed(value: Buffer): ProposedContext {
   const id = value[0]!;
   if (id % 2 === 0) throw protocolError(`A-ASSOCIATE-RQ has presentation context ID ${id}, which is even`);
   const items = decodeItems('presentation context item', value.subarray(4));
-  const transferSyntaxes = items.filter(({ type }) => type === ITEM.transferSyntax).map((one) => uid(one.value));
+  const transferSyntaxes = items.filter(({ type }) => type === ITEM.transferSyntax).map((one) => uidText(one.value));
   return { id, abstractSyntax: uidOf(items, ITEM.abstractSyntax), transferSyntaxes };
 }
 
@@ -187,17 +187,17 @@ function decodeRoles(information: Item[]): AssociateRequest['roles'] {
     .map(({ value }) => {
       const length = value.length < 2 ? -1 : value.readUInt16BE(0);
       if (value.length !== length + 4) throw protocolError(`role selection item of ${value.length} bytes`);
-      return { abstractSyntax: uid(value.subarray(2, 2 + length)), scu: value[2 + length] === 1 };
+      return { abstractSyntax: uidText(value.subarray(2, 2 + length)), scu: value[2 + length] === 1 };
     });
 }
 
 function uidOf(items: Item[], type: number): string {
   const found = items.find((one) => one.type === type);
-  return found ? uid(found.value) : '';
+  return found ? uidText(found.value) : '';
 }
 
 /** Some peers pad these to even length, though PS3.8 annex F says not to. */
-function uid(value: Buffer): string {
+function uidText(value: Buffer): string {
   return value.toString('latin1').replace(/[\0 ]+$/, '');
 }
 

@@ -1,6 +1,7 @@
 // Storage SCU: C-STORE of Part 10 files over one association (PS3.4 annex B, PS3.7 9.1.1). Datasets are streamed from disk as they
 // are; only where the peer takes nothing but Implicit VR Little Endian are they transcoded.
 import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
 import { readPart10 } from '../../storage/dicom/part10.ts';
 import type { Association, PresentationContext } from './association.ts';
 import { COMMAND } from './command.ts';
@@ -57,6 +58,6 @@ export async function store(
 /** The file's dataset without its file meta. */
 async function datasetOf({ path, transferSyntaxUid }: StorableFile, transferSyntax: string): Promise<AsyncIterable<Uint8Array>> {
   const { datasetOffset } = await readPart10(path);
-  if (transferSyntax !== transferSyntaxUid) return toImplicitLittleEndian(path, datasetOffset);
+  if (transferSyntax !== transferSyntaxUid) return Readable.from([await toImplicitLittleEndian(path, datasetOffset)]);
   return createReadStream(path, { start: datasetOffset, highWaterMark: 256 * 1024 });
 }

@@ -14,11 +14,12 @@ const ITEM_END = 0xfffee00d;
 const SEQUENCE_END = 0xfffee0dd;
 
 /**
+ * The dataset alone, without file meta.
  * @param datasetOffset where the dataset starts in the file
  * @throws {DicomFormatError} where the file is not what it says
  */
-export async function* toImplicitLittleEndian(path: string, datasetOffset: number): AsyncGenerator<Buffer> {
-  yield* implicitElements(await readFile(path), datasetOffset);
+export async function toImplicitLittleEndian(path: string, datasetOffset: number): Promise<Buffer> {
+  return Buffer.concat([...implicitElements(await readFile(path), datasetOffset)]);
 }
 
 /**
