@@ -148,11 +148,6 @@ export async function loadPackage(folder: string): Promise<ModelPackage> {
   return { folder, path, size: bytes.length, manifest, identity: { name, version, sha256, deviceUid, manufacturer }, ...declared };
 }
 
-/** The label whose probability decides. */
-export function positiveLabel(manifest: Manifest): Label {
-  return manifest.labels.find(({ positive }) => positive)!;
-}
-
 async function readManifest(folder: string): Promise<Manifest> {
   let content: unknown;
   try {

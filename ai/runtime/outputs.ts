@@ -1,9 +1,6 @@
-// From a model's output tensors to scores, a calibrated probability and regions, as the manifest says how to read them.
-import type { Region } from '../analysis.ts';
-import { deriveUid } from '../../storage/dicom/uids.ts';
+// From a model's output tensors to scores, a calibrated probability and boxes, as the manifest says how to read them.
 import { maskRegions } from './mask.ts';
-import { positiveLabel } from './manifest.ts';
-import type { Manifest } from './manifest.ts';
+import type { Label, Manifest } from './manifest.ts';
 
 /** One output of a run: float32, row-major, the first axis is the image of the batch. */
 export interface OutputTensor {
@@ -29,17 +26,6 @@ export interface Reading {
   boxes: Box[];
 }
 
-/** From pixels of the model's input to pixels of the stored image: x * scaleX + offsetX. */
-export interface Placement {
-  scaleX: number;
-  scaleY: number;
-  offsetX: number;
-  offsetY: number;
-  /** Size of the stored image. */
-  columns: number;
-  rows: number;
-}
-
 /** @throws {Error} when a tensor is missing, of another shape than the manifest says, or holds no numbers */
 export function readOutputs(manifest: Manifest, tensors: Record<string, OutputTensor>, count: number): Reading[] {
   return Array.from({ length: count }, (_, index) => readOne(manifest, (name, rank) => slice(tensors, name, rank, index, count)));
@@ -54,6 +40,11 @@ function readOne(manifest: Manifest, tensor: Slice): Reading {
   const probability = scores[positiveLabel(manifest).name] ?? 0;
   const positive = probability >= manifest.operatingPoint.threshold;
   return { scores, probability, positive, boxes: positive ? selectBoxes(manifest, candidates) : [] };
+}
+
+/** The label whose probability decides. */
+export function positiveLabel(manifest: Manifest): Label {
+  return manifest.labels.find(({ positive }) => positive)!;
 }
 
 /** Without a logit of its own, an image is as positive as its best place. */
@@ -132,31 +123,6 @@ export function intersectionOverUnion(one: Box, other: Box): number {
   if (width <= 0 || height <= 0) return 0;
   const area = (box: Box): number => (box.x2 - box.x1) * (box.y2 - box.y1);
   return (width * height) / (area(one) + area(other) - width * height);
-}
-
-/** What a tracking UID is derived from beside the place. */
-export interface RegionSource {
-  uidRoot: string;
-  /** Digest of the dataset where known, else the SOP Instance UID. */
-  instance: string;
-  frame: number;
-  sha256: string;
-  label: string;
-}
-
-/** Boxes of the input as regions of the stored image: whole pixels, within the image, never empty. */
-export function placeRegions(boxes: readonly Box[], placement: Placement, source: RegionSource): Region[] {
-  const { scaleX, scaleY, offsetX, offsetY, columns, rows } = placement;
-  return boxes.flatMap((box) => {
-    const x = clamp(Math.round(box.x1 * scaleX + offsetX), 0, columns);
-    const y = clamp(Math.round(box.y1 * scaleY + offsetY), 0, rows);
-    const width = clamp(Math.round(box.x2 * scaleX + offsetX), 0, columns) - x;
-    const height = clamp(Math.round(box.y2 * scaleY + offsetY), 0, rows) - y;
-    if (width < 1 || height < 1) return [];
-    const { uidRoot, instance, frame, sha256, label } = source;
-    const trackingUid = deriveUid(uidRoot, 'region', instance, String(frame), sha256, label, [x, y, width, height].join(','));
-    return [{ x, y, width, height, label, score: box.score, trackingUid }];
-  });
 }
 
 function slice(tensors: Record<string, OutputTensor>, name: string, rank: number, index: number, count: number): OutputTensor {

@@ -10,7 +10,7 @@ import { readPart10 } from '../../storage/dicom/part10.ts';
 import { NotAnalyzableError } from '../../storage/errors.ts';
 import { whyNotApplicable } from './applicability.ts';
 import type { Manifest } from './manifest.ts';
-import type { Placement } from './outputs.ts';
+import type { Placement } from './regions.ts';
 
 export interface PrepareRequest {
   path: string;
