@@ -75,7 +75,12 @@ export class WorkitemsRepository {
   }
 
   /** Stores what a model said of a frame, once; a repeated analysis changes nothing. */
-  async saveAnalysis(studyInstanceUid: string, analysis: NewAnalysis, whenReady: (workitem: string, transaction: EntityManager) => Promise<void>): Promise<void> {
+  async saveAnalysis(
+    studyInstanceUid: string,
+    analysis: NewAnalysis,
+    modelsOf: (route: string) => number,
+    whenReady: (workitem: string, transaction: EntityManager) => Promise<void>,
+  ): Promise<void> {
     await this.#dataSource.transaction(async (transaction) => {
       await lockStudy(transaction, studyInstanceUid);
       const [row]: { id: string }[] = await transaction.query(
@@ -95,17 +100,17 @@ export class WorkitemsRepository {
             [row.id, ordinal, region.x, region.y, region.width, region.height, region.label, region.score, region.trackingUid],
           );
       await refreshStudy(transaction, studyInstanceUid);
-      const running: { id: string }[] = await transaction.query(
-        `select id from workitems where study_instance_uid = $1 and state = 'running' and instances @> array[$2::uuid]`,
+      const running: { id: string; route: string }[] = await transaction.query(
+        `select id, route from workitems where study_instance_uid = $1 and state = 'running' and instances @> array[$2::uuid]`,
         [studyInstanceUid, analysis.instance],
       );
-      for (const { id } of running) if (await isAnalyzed(transaction, id, 1)) await whenReady(id, transaction);
+      for (const { id, route } of running) if (await isAnalyzed(transaction, id, modelsOf(route))) await whenReady(id, transaction);
       await notifyStudy(transaction, studyInstanceUid);
     });
   }
 
   /** Closes a study whose quiet period is over. */
-  async closeStudy(studyInstanceUid: string, models: number, whenReady: (workitem: string, transaction: EntityManager) => Promise<void>): Promise<Closing> {
+  async closeStudy(studyInstanceUid: string, modelsOf: (route: string) => number, whenReady: (workitem: string, transaction: EntityManager) => Promise<void>): Promise<Closing> {
     return this.#dataSource.transaction(async (transaction) => {
       await lockStudy(transaction, studyInstanceUid);
       const [study]: { due_at: Date | null; quiet: boolean; conflict: string | null }[] = await transaction.query(
@@ -115,18 +120,18 @@ export class WorkitemsRepository {
       if (!study?.due_at) return {};
       if (!study.quiet) return { notBefore: study.due_at };
       await transaction.query(`update studies set intake = 'complete', due_at = null where study_instance_uid = $1`, [studyInstanceUid]);
-      const [[workitem]]: [{ id: string }[], number] = await transaction.query(
+      const [[workitem]]: [{ id: string; route: string }[], number] = await transaction.query(
         `update workitems set state = 'running', closed_at = now(), instances = array(
            select id from instances
            where study_instance_uid = $1 and current and origin = 'source' and route is not null and frames > 0
            order by received_at, id)
-         where study_instance_uid = $1 and state = 'waiting' returning id`,
+         where study_instance_uid = $1 and state = 'waiting' returning id, route`,
         [studyInstanceUid],
       );
       await refreshStudy(transaction, studyInstanceUid);
       await notifyStudy(transaction, studyInstanceUid);
       if (!workitem) return {};
-      if (study.conflict !== null || (await isAnalyzed(transaction, workitem.id, models))) await whenReady(workitem.id, transaction);
+      if (study.conflict !== null || (await isAnalyzed(transaction, workitem.id, modelsOf(workitem.route)))) await whenReady(workitem.id, transaction);
       return { workitem: workitem.id };
     });
   }

@@ -1,5 +1,6 @@
 // A DICOM dataset in memory: the DICOM JSON model (PS3.18 annex F), and access to it by keyword (PS3.6).
 import { isSignedChoice, tagOf, vrOfTag } from './dictionary.ts';
+import { BINARY_VRS } from './vr.ts';
 
 export { isKeyword, keywordOf, tagOf, vrOf } from './dictionary.ts';
 
@@ -26,9 +27,6 @@ export interface DicomElement {
 export interface Dataset {
   [tag: string]: DicomElement;
 }
-
-/** VRs whose value is bytes, not text, numbers or items. */
-export const BINARY_VRS: ReadonlySet<string> = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'UN']);
 
 /** Element by keyword. @throws {TypeError} for a keyword that is not in the dictionary, as do all below */
 export function get(ds: Dataset, keyword: string): DicomElement | undefined {

@@ -1,22 +1,16 @@
 // Writing Part 10 files (PS3.10 7, PS3.5 7): deterministic, text in UTF-8 (ISO_IR 192), sequences and items of defined length.
 import { deflateRawSync } from 'node:zlib';
 import packageJson from '../../package.json' with { type: 'json' };
-import { BINARY_VRS, bytesOf, formatPersonName } from './dataset.ts';
+import { bytesOf, formatPersonName } from './dataset.ts';
 import type { Dataset, DicomElement, DicomValue, PersonName } from './dataset.ts';
 import { vrOfTag } from './dictionary.ts';
 import { EXPLICIT_VR_LITTLE_ENDIAN, deriveUid, transferSyntax } from './uids.ts';
+import { BINARY_VRS, LONG_VRS, NUMBER_SIZES, WORD_SIZES, swapWords } from './vr.ts';
 
 /** Names this software in every file that it writes; stays the same from version to version. */
 export const IMPLEMENTATION_CLASS_UID = deriveUid('2.25', 'Hilum', 'implementation class');
 /** At most 16 characters (PS3.10 7.1). */
 export const IMPLEMENTATION_VERSION_NAME = `HILUM_${packageJson.version}`.slice(0, 16);
-
-/** VRs with a length of 32 bits in Explicit VR (PS3.5 7.1.2). */
-export const LONG_VRS: ReadonlySet<string> = new Set([...BINARY_VRS, 'SQ', 'SV', 'UC', 'UR', 'UT', 'UV']);
-/** Bytes of a number by VR. */
-export const NUMBER_SIZES: Readonly<Record<string, number>> = { FD: 8, FL: 4, SL: 4, SS: 2, SV: 8, UL: 4, US: 2, UV: 8, AT: 4 };
-/** Bytes of the word that changes place with the byte order. */
-export const WORD_SIZES: Readonly<Record<string, number>> = { OW: 2, OF: 4, OL: 4, OD: 8, OV: 8 };
 
 export interface FileMeta {
   sopClassUid: string;
@@ -199,16 +193,6 @@ function padded(bytes: Uint8Array, padding: number): Pieces {
 function swapped(bytes: Uint8Array, vr: string, encoding: Encoding): Uint8Array {
   const size = encoding.bigEndian ? WORD_SIZES[vr] : undefined;
   return size === undefined ? bytes : swapWords(bytes, size);
-}
-
-/** A copy with the bytes of each word in the other order; bytes that do not fill a last word stay. */
-export function swapWords(bytes: Uint8Array, size: number): Uint8Array {
-  const copy = Buffer.from(bytes);
-  const whole = copy.subarray(0, copy.length - (copy.length % size));
-  if (size === 2) whole.swap16();
-  else if (size === 4) whole.swap32();
-  else if (size === 8) whole.swap64();
-  return copy;
 }
 
 function encodeNumbers(tag: string, vr: string, size: number, values: DicomValue[], encoding: Encoding): Uint8Array {

@@ -1,0 +1,72 @@
+// The job `analyze`: the models of the route on every frame of an image.
+import type { Logger } from 'pino';
+import type { AnalysisOutcome } from '../../ai/analysis.ts';
+import type { Analyzer } from '../../ai/analyzer.ts';
+import type { Settings } from '../../config/settings.ts';
+import type { BlobStore } from '../../storage/blobs.ts';
+import { MAX_FRAMES, type ImageRow, type WorkitemsRepository } from '../../storage/workitems.repository.ts';
+import type { JobQueue } from './queue.ts';
+
+export interface AnalysisOptions {
+  settings: () => Settings;
+  analyzer: Analyzer;
+  workitems: WorkitemsRepository;
+  queue: JobQueue;
+  blobs: BlobStore;
+  /** Digest of what decides a model's outcome beside the image, by model name. */
+  settingsDigest: (model: string) => string;
+  log: Logger;
+  onAnalysis?: (model: string, outcome: AnalysisOutcome) => void;
+}
+
+export async function analyzeImage(instanceId: string, options: AnalysisOptions): Promise<void> {
+  const { workitems, settings } = options;
+  const image = await workitems.imageToAnalyze(instanceId);
+  if (!image) return;
+  const route = settings().routes.find(({ name }) => name === image.route);
+  const frames = image.frames > MAX_FRAMES ? 1 : image.frames;
+  await Promise.all(
+    (route?.models ?? []).flatMap((model) => Array.from({ length: frames }, (_, index) => analyzeFrame(image, index + 1, model, options))),
+  );
+}
+
+async function analyzeFrame(image: ImageRow, frame: number, modelName: string, options: AnalysisOptions): Promise<void> {
+  const { analyzer, workitems, queue, blobs, log } = options;
+  const model = analyzer.models().find(({ manifest }) => manifest.name === modelName);
+  if (!model) throw new Error(`route "${image.route}" wants model "${modelName}", which is not loaded`);
+  const outcome: AnalysisOutcome =
+    image.frames > MAX_FRAMES
+      ? { status: 'not-analyzable', reason: `the image has ${image.frames} frames; more than ${MAX_FRAMES} are no radiograph` }
+      : await analyzer.analyze({ path: blobs.path(image.id), frame, model: modelName });
+  const analyzed = outcome.status === 'analyzed' ? outcome : undefined;
+  await workitems.saveAnalysis(
+    image.studyInstanceUid,
+    {
+      instance: image.id,
+      frame,
+      modelName,
+      modelVersion: model.manifest.version,
+      modelSha256: model.manifest.sha256,
+      settingsDigest: options.settingsDigest(modelName),
+      status: outcome.status,
+      reason: 'reason' in outcome ? outcome.reason : null,
+      label: analyzed?.label ?? null,
+      probability: analyzed?.probability ?? null,
+      threshold: analyzed?.threshold ?? null,
+      positive: analyzed?.positive ?? null,
+      scores: analyzed?.scores ?? null,
+      provider: analyzed?.provider ?? null,
+      milliseconds: analyzed?.milliseconds ?? null,
+      regions: analyzed?.regions ?? [],
+    },
+    modelsOf(options.settings),
+    (workitemId, transaction) => queue.send('report', { workitemId }, { transaction }),
+  );
+  options.onAnalysis?.(modelName, outcome);
+  log.info({ study: image.studyInstanceUid, instance: image.sopInstanceUid, frame, model: modelName, status: outcome.status, milliseconds: analyzed?.milliseconds }, 'analyzed');
+}
+
+/** How many models a route runs on each frame: a workitem is analysed when each has spoken. */
+export function modelsOf(settings: () => Settings): (route: string) => number {
+  return (route) => settings().routes.find(({ name }) => name === route)?.models.length ?? 1;
+}

@@ -1,0 +1,154 @@
+// From durable to indexed: what intake has acknowledged becomes rows in Postgres, now or when Postgres is back. The journal
+// holds each instance until its rows are committed, so a crash in between loses nothing.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { Settings } from '../../config/settings.ts';
+import { resultOrigin } from '../../ai/results/recognise.ts';
+import { num, text } from '../../storage/dicom/dataset.ts';
+import type { BlobStore } from '../../storage/blobs.ts';
+import type { IndexedInstance, IntakeRepository } from '../../storage/intake.repository.ts';
+import type { Journal } from '../../storage/journal.ts';
+import type { DurableInstance } from '../../storage/receive.ts';
+import type { JobQueue } from './queue.ts';
+import { matchRoute } from './routes.ts';
+
+/** A transaction takes some milliseconds, most of them waiting for Postgres' disk: a few at a time share its syncs. */
+const CONCURRENCY = 4;
+/** Between tries while Postgres is away. */
+const RETRY_MS = 500;
+/** An instance whose rows Postgres refuses so often, while it takes others, is left in the journal for a person. */
+const MAX_REFUSALS = 5;
+
+export interface IndexerOptions {
+  settings: () => Settings;
+  repository: IntakeRepository;
+  queue: JobQueue;
+  journal: Journal;
+  blobs: BlobStore;
+  log: Logger;
+  onIndexed?: (indexed: IndexedInstance) => void;
+}
+
+export class Indexer {
+  readonly #options: IndexerOptions;
+  readonly #log: Logger;
+  readonly #waiting: DurableInstance[] = [];
+  readonly #listeners = new Map<string, (() => void)[]>();
+  readonly #pending = new Set<string>();
+  #running = new Set<Promise<void>>();
+  #stopped = false;
+  #databaseAway = false;
+
+  constructor(options: IndexerOptions) {
+    this.#options = options;
+    this.#log = options.log.child({ module: 'indexer' });
+  }
+
+  /** Instances that are durable and not yet in the index. */
+  get backlog(): number {
+    return this.#pending.size;
+  }
+
+  add(instance: DurableInstance): void {
+    this.#pending.add(instance.blobId);
+    this.#waiting.push(instance);
+    if (!this.#stopped && this.#running.size < CONCURRENCY) this.#startLane();
+  }
+
+  /** Takes up again what an earlier run of the gateway left in the journal. @returns how many */
+  async replay(): Promise<number> {
+    let count = 0;
+    for await (const instance of this.#options.journal.entries()) {
+      this.add(instance);
+      count++;
+    }
+    if (count > 0) this.#log.info({ instances: count }, 'indexing what the journal holds');
+    return count;
+  }
+
+  /** Resolves once an instance is in the index; at once when it is not waiting. */
+  indexed(blobId: string): Promise<void> {
+    if (!this.#pending.has(blobId)) return Promise.resolve();
+    return new Promise((resolve) => this.#listeners.set(blobId, [...(this.#listeners.get(blobId) ?? []), resolve]));
+  }
+
+  /** Lets the transactions under way end; the rest stays in the journal. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#running);
+  }
+
+  #startLane(): void {
+    const lane = this.#runLane().finally(() => this.#running.delete(lane));
+    this.#running.add(lane);
+  }
+
+  async #runLane(): Promise<void> {
+    for (let instance = this.#waiting.shift(); instance; instance = this.#waiting.shift()) {
+      await this.#indexUntilDone(instance);
+      if (this.#stopped) return;
+    }
+  }
+
+  async #indexUntilDone(instance: DurableInstance): Promise<void> {
+    for (let refusals = 0; !this.#stopped; ) {
+      try {
+        await this.#index(instance);
+        this.#databaseAway = false;
+        return;
+      } catch (error) {
+        if (isRefusal(error) && ++refusals >= MAX_REFUSALS) {
+          this.#log.error({ err: error, blob: instance.blobId, sopInstanceUid: instance.sopInstanceUid }, 'cannot be indexed; it stays in the journal');
+          return;
+        }
+        if (!this.#databaseAway) this.#log.warn({ err: error }, 'the index cannot be written; intake goes on into the journal');
+        this.#databaseAway = true;
+        await sleep(RETRY_MS);
+      }
+    }
+  }
+
+  async #index(instance: DurableInstance): Promise<void> {
+    const { settings, repository, queue, journal, blobs } = this.#options;
+    const { dataset } = instance.header;
+    const { routes, timezone } = settings();
+    const frames = frameCountOf(instance);
+    const route = frames > 0 ? matchRoute(routes, dataset) : undefined;
+    const indexed = await repository.index(
+      {
+        instance,
+        origin: resultOrigin(dataset) === undefined ? 'source' : resultOrigin(dataset) === 'own' ? 'own-result' : 'other-ai',
+        frames,
+        route,
+        completeAfterSeconds: route?.completeAfterSeconds ?? Math.max(0, ...routes.map((candidate) => candidate.completeAfterSeconds)),
+        sourceTimezone: text(dataset, 'TimezoneOffsetFromUTC') ?? timezone,
+      },
+      async (transaction, { analyze, dueAt, instanceId, studyInstanceUid }) => {
+        if (analyze) await queue.send('analyze', { instanceId }, { transaction });
+        if (dueAt) await queue.send('close', { studyInstanceUid }, { transaction, startAfter: dueAt });
+      },
+    );
+    await journal.remove(instance.blobId);
+    if (indexed.outcome === 'duplicate') await blobs.remove(instance.blobId);
+    this.#log.info(
+      { study: indexed.studyInstanceUid, instance: instance.sopInstanceUid, outcome: indexed.outcome, route: route?.name, association: instance.context.associationId },
+      'indexed',
+    );
+    this.#options.onIndexed?.(indexed);
+    this.#pending.delete(instance.blobId);
+    this.#listeners.get(instance.blobId)?.forEach((resolve) => resolve());
+    this.#listeners.delete(instance.blobId);
+  }
+}
+
+/** 0 where there is nothing to look at: reports, presentation states, waveforms. An image without its pixels counts as one frame. */
+function frameCountOf({ header }: DurableInstance): number {
+  const isImage = header.pixelData !== undefined || num(header.dataset, 'Rows') !== undefined;
+  return isImage ? Math.max(1, num(header.dataset, 'NumberOfFrames') ?? 1) : 0;
+}
+
+/** SQLSTATE classes 22 and 23: Postgres is there, and what it was given does not fit. */
+function isRefusal(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  return typeof code === 'string' && /^2[23]/.test(code);
+}

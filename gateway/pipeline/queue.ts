@@ -1,0 +1,124 @@
+// The queues between the steps of the pipeline: pg-boss on the same Postgres. A job only names the row that it is about, every
+// handler may run twice without harm, and a job is enqueued in the transaction that changes the row.
+import { PgBoss } from 'pg-boss';
+import type { Logger } from 'pino';
+import type { EntityManager } from 'typeorm';
+
+export interface Jobs {
+  /** Run the route's models on an image. */
+  analyze: { instanceId: string };
+  /** Close a study if its quiet period is over. */
+  close: { studyInstanceUid: string };
+  /** Make the results of a closed study whose images are analysed. */
+  report: { workitemId: string };
+  /** Send what is due at a destination. */
+  deliver: { destination: string };
+}
+
+type QueueName = keyof Jobs;
+
+/** Without a heartbeat for so long, a job's process counts as dead and the job is given to another. pg-boss allows no less. */
+const HEARTBEAT_SECONDS = 10;
+/** How often dead jobs are looked for. */
+const SUPERVISE_SECONDS = 5;
+/** Postgres tells of new jobs at once; this finds those whose time has come. */
+const POLL_SECONDS = 0.5;
+/** A step that fails is tried until it works: what it fails of (database, disk, a bug that an update mends) is not the study's fault. */
+const RETRY = { retryLimit: 100_000, retryDelay: 1, retryBackoff: true, retryDelayMax: 60 };
+/** A delivery of gigabytes over a slow line may take hours; its heartbeat tells that it lives. */
+const EXPIRE_SECONDS = 12 * 3600;
+
+export interface WorkOptions {
+  /** Jobs handed to one call of the handler. */
+  batch?: number;
+  /** Calls of the handler at a time. */
+  concurrency?: number;
+}
+
+export class JobQueue {
+  readonly #boss: PgBoss;
+  readonly #log: Logger;
+
+  constructor(databaseUrl: string, log: Logger) {
+    this.#log = log.child({ module: 'queue' });
+    this.#boss = new PgBoss({
+      connectionString: databaseUrl,
+      application_name: 'hilum-queue',
+      max: 6,
+      schedule: false,
+      useListenNotify: true,
+      superviseIntervalSeconds: SUPERVISE_SECONDS,
+      monitorIntervalSeconds: SUPERVISE_SECONDS,
+    });
+    // Postgres away is told once by whoever needs it; here it would be told twice a second.
+    this.#boss.on('error', (error) => this.#log.debug({ err: error }, 'the queue met an error'));
+    this.#boss.on('warning', (warning) => this.#log.debug({ warning }, 'the queue warns'));
+  }
+
+  /** @param alone no other process works on this database: what a process that died left running goes on at once */
+  async start(destinations: string[], alone: boolean): Promise<void> {
+    await this.#boss.start();
+    for (const name of ['analyze', 'close', 'report'] as const) await this.#create(name);
+    for (const destination of destinations) await this.addDestination(destination);
+    if (alone) await this.#boss.getDb().executeSql(`update pgboss.job set state = 'retry', start_after = now() where state = 'active'`);
+  }
+
+  /** One association at a time to a destination: a singleton queue of its own, so that none waits for another. */
+  async addDestination(destination: string): Promise<void> {
+    await this.#create(deliverQueue(destination), 'singleton');
+  }
+
+  async send<Name extends QueueName>(name: Name, data: Jobs[Name], options: { transaction?: EntityManager; startAfter?: Date; priority?: number } = {}): Promise<void> {
+    const queue = name === 'deliver' ? deliverQueue((data as Jobs['deliver']).destination) : name;
+    const { transaction, startAfter, priority } = options;
+    await this.#boss.send(queue, data, {
+      ...(startAfter && { startAfter }),
+      ...(priority !== undefined && { priority }),
+      ...(transaction && { db: { executeSql: async (text, values) => ({ rows: await transaction.query(text, values) }) } }),
+    });
+  }
+
+  async work<Name extends QueueName>(name: Name, options: WorkOptions & { destination?: string }, handler: (data: Jobs[Name][], signal: AbortSignal) => Promise<void>): Promise<void> {
+    const queue = options.destination === undefined ? name : deliverQueue(options.destination);
+    await this.#boss.work<Jobs[Name], void>(
+      queue,
+      {
+        batchSize: options.batch ?? 1,
+        localConcurrency: options.concurrency ?? 1,
+        pollingIntervalSeconds: POLL_SECONDS,
+        notifyPollingIntervalSeconds: POLL_SECONDS,
+      },
+      async (jobs) => {
+        const [first] = jobs;
+        if (!first) return;
+        try {
+          await handler(jobs.map((job) => job.data), first.signal);
+        } catch (error) {
+          this.#log.error({ err: error, queue, jobs: jobs.map((job) => job.id) }, 'a job failed and will be tried again');
+          throw error;
+        }
+      },
+    );
+  }
+
+  /** Jobs by queue that wait or run, for the metrics. */
+  async depth(): Promise<{ queue: string; waiting: number; active: number }[]> {
+    const { rows } = await this.#boss.getDb().executeSql(
+      `select name as queue, count(*) filter (where state < 'active')::int as waiting, count(*) filter (where state = 'active')::int as active
+       from pgboss.job where state <= 'active' and name not like '\\_\\_%' group by name`,
+    );
+    return rows;
+  }
+
+  async stop(): Promise<void> {
+    await this.#boss.stop({ graceful: true, timeout: 10_000 });
+  }
+
+  async #create(name: string, policy: 'standard' | 'singleton' = 'standard'): Promise<void> {
+    const options = { ...RETRY, expireInSeconds: EXPIRE_SECONDS, heartbeatSeconds: HEARTBEAT_SECONDS, notify: true };
+    if (await this.#boss.getQueue(name)) await this.#boss.updateQueue(name, options);
+    else await this.#boss.createQueue(name, { ...options, policy });
+  }
+}
+
+const deliverQueue = (destination: string): string => `deliver.${destination}`;

@@ -1,0 +1,153 @@
+// The job `report`: from the analyses of a closed study to stored results and open deliveries. Bytes are durable before their
+// rows are, rows before the first delivery; a repetition finds the same UIDs and, where they are there already, the same bytes.
+import { createHash } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { AnalysisOutcome } from '../../ai/analysis.ts';
+import type { EncodedResult, StudyOutcome } from '../../ai/results/outcome.ts';
+import type { ModelPackage } from '../../ai/runtime/manifest.ts';
+import type { Settings } from '../../config/settings.ts';
+import type { BlobStore } from '../../storage/blobs.ts';
+import type { Result } from '../../storage/entities/result.ts';
+import { MAX_FRAMES, type ImageRow, type NewDelivery, type NewResult, type StoredAnalysis, type WorkitemContent, type WorkitemsRepository } from '../../storage/workitems.repository.ts';
+import type { JobQueue } from './queue.ts';
+
+export interface ReportingOptions {
+  settings: () => Settings;
+  models: () => ModelPackage[];
+  settingsDigest: (model: string) => string;
+  workitems: WorkitemsRepository;
+  queue: JobQueue;
+  blobs: BlobStore;
+  encode: (outcome: StudyOutcome) => Promise<EncodedResult[]>;
+  log: Logger;
+}
+
+export async function makeResults(workitemId: string, options: ReportingOptions): Promise<void> {
+  const { workitems, queue, settings, log } = options;
+  const content = await workitems.content(workitemId);
+  if (!content) return;
+  const { workitem } = content;
+  const route = settings().routes.find(({ name }) => name === workitem.route);
+  const results: NewResult[] = [];
+  for (const model of modelsOf(content, route?.models ?? [], options.models())) results.push(...(await resultsOf(model, content, options)));
+  const deliveries = openDeliveries(results, route?.deliver.map(({ to }) => to) ?? [], settings());
+  await workitems.complete(workitem, results, deliveries, content.conflict, async (transaction) => {
+    for (const destination of new Set(deliveries.map((delivery) => delivery.destination))) await queue.send('deliver', { destination }, { transaction });
+  });
+  log.info({ study: workitem.studyInstanceUid, workitem: workitem.id, version: workitem.version, results: results.length }, 'results stored');
+}
+
+/** The models that spoke of the study; where none was asked, because a person must look first, those that would have. */
+function modelsOf({ analyses }: WorkitemContent, names: string[], packages: ModelPackage[]): ModelPackage[] {
+  const spoke = new Set(analyses.map((analysis) => analysis.modelName));
+  const wanted = spoke.size > 0 ? [...spoke] : names;
+  return wanted.map((name) => {
+    const model = packages.find(({ manifest }) => manifest.name === name);
+    if (!model) throw new Error(`model "${name}" is not loaded, so its results cannot be made`);
+    return model;
+  });
+}
+
+async function resultsOf(model: ModelPackage, content: WorkitemContent, options: ReportingOptions): Promise<NewResult[]> {
+  const { settings, blobs } = options;
+  const { workitem } = content;
+  const analyses = content.analyses.filter((analysis) => analysis.modelName === model.manifest.name);
+  const predecessor = content.reports.find((report) => report.modelName === model.manifest.name && report.alternativeTo === null);
+  const outcome: StudyOutcome = {
+    uidRoot: settings().uidRoot,
+    timezone: settings().timezone,
+    settingsDigest: options.settingsDigest(model.manifest.name),
+    createdAt: (workitem.closedAt ?? workitem.createdAt).toISOString(),
+    ...(predecessor && { predecessor }),
+    version: workitem.version,
+    model: model.identity,
+    labels: model.manifest.labels,
+    intendedUse: model.manifest.intendedUse,
+    images: content.images.flatMap((image) => imagesOf(image, analyses, content.conflict, blobs)),
+    ...(content.conflict !== null && { reason: content.conflict }),
+  };
+  const encoded = await options.encode(outcome);
+  return Promise.all(encoded.map((result) => store(result, model, workitem.studyInstanceUid, predecessor, outcome, blobs)));
+}
+
+function imagesOf(image: ImageRow, analyses: StoredAnalysis[], conflict: string | null, blobs: BlobStore): StudyOutcome['images'] {
+  const frames = image.frames > MAX_FRAMES ? 1 : image.frames;
+  return Array.from({ length: frames }, (_, index) => {
+    const analysis = analyses.find((candidate) => candidate.instance === image.id && candidate.frame === index + 1);
+    return {
+      path: blobs.path(image.id),
+      header: image.header,
+      digest: image.digest,
+      sopInstanceUid: image.sopInstanceUid,
+      sopClassUid: image.sopClassUid,
+      seriesInstanceUid: image.seriesInstanceUid,
+      frame: index + 1,
+      frames: image.frames,
+      analyzedAt: (analysis?.analyzedAt ?? image.receivedAt).toISOString(),
+      outcome: outcomeOf(analysis, conflict),
+    };
+  });
+}
+
+function outcomeOf(analysis: StoredAnalysis | undefined, conflict: string | null): AnalysisOutcome {
+  if (conflict !== null) return { status: 'not-analyzable', reason: conflict };
+  if (!analysis) throw new Error('a frame of a closed workitem has no analysis');
+  if (analysis.status !== 'analyzed') return { status: analysis.status, reason: analysis.reason ?? '' };
+  return {
+    status: 'analyzed',
+    label: analysis.label ?? '',
+    probability: analysis.probability ?? 0,
+    threshold: analysis.threshold ?? 0,
+    positive: analysis.positive ?? false,
+    scores: analysis.scores ?? {},
+    regions: analysis.regions.map(({ x, y, width, height, label, score, trackingUid }) => ({ x, y, width, height, label, score, trackingUid })),
+    provider: analysis.provider ?? '',
+    milliseconds: analysis.milliseconds ?? 0,
+  };
+}
+
+async function store(
+  encoded: EncodedResult,
+  model: ModelPackage,
+  studyInstanceUid: string,
+  predecessor: Result | undefined,
+  outcome: StudyOutcome,
+  blobs: BlobStore,
+): Promise<NewResult> {
+  const blob = blobIdOf(encoded.sopInstanceUid);
+  const bytes = await blobs.writeResult(blob, encoded.bytes);
+  const isReport = encoded.kind === 'structured-report';
+  return {
+    sopInstanceUid: encoded.sopInstanceUid,
+    studyInstanceUid,
+    seriesInstanceUid: encoded.seriesInstanceUid,
+    sopClassUid: encoded.sopClassUid,
+    kind: encoded.kind,
+    sourceSopInstanceUid: encoded.sourceSopInstanceUid ?? null,
+    alternativeTo: encoded.alternativeTo ?? null,
+    predecessor: isReport ? (predecessor?.sopInstanceUid ?? null) : null,
+    blob,
+    digest: createHash('sha256').update(bytes).digest('hex'),
+    bytes: bytes.length,
+    modelName: model.manifest.name,
+    modelVersion: model.manifest.version,
+    modelSha256: model.manifest.sha256,
+    createdAt: new Date(outcome.createdAt),
+  };
+}
+
+/** Every preferred form to every destination of the route; its alternative goes where that is refused. */
+function openDeliveries(results: NewResult[], destinations: string[], settings: Settings): NewDelivery[] {
+  return destinations.flatMap((destination) => {
+    const hours = settings.destinations.find(({ name }) => name === destination)?.retry.hours ?? 24;
+    return results
+      .filter(({ alternativeTo }) => alternativeTo === null)
+      .map(({ sopInstanceUid }) => ({ sopInstanceUid, destination, deadlineAt: new Date(Date.now() + hours * 3_600_000) }));
+  });
+}
+
+/** A result's blob is named by its UID, so that a repetition after a crash finds what was written before (UUID version 8, RFC 9562). */
+function blobIdOf(sopInstanceUid: string): string {
+  const hex = createHash('sha256').update(sopInstanceUid).digest('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}

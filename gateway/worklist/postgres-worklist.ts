@@ -1,0 +1,258 @@
+// The worklist from Postgres, in the order in which studies should be read.
+import type { DataSource } from 'typeorm';
+import type { AnalysisOutcome } from '../../ai/analysis.ts';
+import { num, text, type Dataset, type PersonName } from '../../storage/dicom/dataset.ts';
+import type { Instance } from '../../storage/entities/instance.ts';
+import type { Delivery, Result } from '../../storage/entities/result.ts';
+import type { RegionRow } from '../../storage/entities/workitem.ts';
+import { lockStudy, type StoredAnalysis } from '../../storage/workitems.repository.ts';
+import { notifyStudy } from '../../storage/study-events.ts';
+import type { DeliveryState, ReadingState, StudyAnalysis, StudyDetail, WorklistEntry, WorklistSource } from './worklist.ts';
+
+interface Row {
+  studyInstanceUid: string;
+  name: PersonName | null;
+  patientId: string;
+  sex: string | null;
+  birthDate: string | null;
+  age: string | null;
+  accessionNumber: string | null;
+  studyDate: string | null;
+  studyTime: string | null;
+  description: string | null;
+  firstReceivedAt: Date;
+  intake: WorklistEntry['intake'];
+  analysis: WorklistEntry['analysis'];
+  reason: string | null;
+  reading: ReadingState;
+  probability: number | null;
+  threshold: number | null;
+  positive: boolean | null;
+  regions: number;
+  conflict: string | null;
+  flagged: string | null;
+  route: string | null;
+  modalities: string[] | null;
+  images: number;
+  delivered: number;
+  failed: number;
+  pending: number;
+  overlaySeries: string | null;
+  overlayInstance: string | null;
+  rank: number;
+  certainty: number;
+}
+
+/**
+ * The order of the design: positives by probability, then what is unknown, then negatives; oldest first within each. What no
+ * route takes comes after them, what is read last. A positive stays one while more of its study is analysed.
+ */
+const RANK = `((case when reading = 'read' then 10 else 0 end)
+  + (case when positive then 0 when analysis = 'not-routed' then 3 when analysis = 'analyzed' then 2 else 1 end))`;
+const CERTAINTY = `(case when positive then 1 - probability else 0::float8 end)`;
+/** Cursors carry milliseconds, Postgres keeps microseconds. */
+const ORDER = `rank, certainty, date_trunc('milliseconds', first_received_at), study_instance_uid`;
+
+const COLUMNS = `
+  study_instance_uid as "studyInstanceUid", patients.name, patients.patient_id as "patientId", patients.sex, patients.birth_date as "birthDate",
+  accession_number as "accessionNumber", study_date as "studyDate", study_time as "studyTime", studies.description,
+  first_received_at as "firstReceivedAt", intake, analysis, reason, reading, probability, threshold, positive, regions, conflict, flagged,
+  studies.route, rank, certainty,
+  (select array_agg(distinct modality order by modality) from series where series.study_instance_uid = studies.study_instance_uid) as modalities,
+  images.count as images, images.age, deliveries.delivered, deliveries.failed, deliveries.pending,
+  overlay.series_instance_uid as "overlaySeries", overlay.sop_instance_uid as "overlayInstance"`;
+
+/** @param page SQL of the studies wanted, with rank and certainty: counted and joined are only those */
+const entriesOf = (page: string): string => `
+  select ${COLUMNS}
+  from (${page}) as studies join patients on patients.id = studies.patient
+  cross join lateral (
+    select count(*) filter (where frames > 0 and origin = 'source')::int as count, max(header->'00101010'->'Value'->>0) as age
+    from instances where instances.study_instance_uid = studies.study_instance_uid and current) as images
+  cross join lateral (
+    select count(*) filter (where state = 'delivered')::int as delivered, count(*) filter (where state = 'failed')::int as failed,
+      count(*) filter (where state = 'pending')::int as pending
+    from deliveries join results using (sop_instance_uid)
+    where results.study_instance_uid = studies.study_instance_uid and results.current) as deliveries
+  left join lateral (
+    select results.series_instance_uid, results.sop_instance_uid
+    from results
+    left join instances on instances.sop_instance_uid = results.source_sop_instance_uid and instances.current
+    left join analyses on analyses.instance = instances.id
+    where results.study_instance_uid = studies.study_instance_uid and results.current and results.kind = 'overlay'
+    order by analyses.positive desc nulls last, analyses.probability desc nulls last limit 1) as overlay on true
+  order by ${ORDER}`;
+
+const RANKED = `select *, ${RANK} as rank, ${CERTAINTY} as certainty from studies`;
+
+interface Position {
+  rank: number;
+  certainty: number;
+  at: string;
+  uid: string;
+}
+
+export class PostgresWorklist implements WorklistSource {
+  readonly #dataSource: DataSource;
+
+  constructor(dataSource: DataSource) {
+    this.#dataSource = dataSource;
+  }
+
+  async list({ limit, after }: { limit: number; after?: string | undefined }): Promise<{ entries: WorklistEntry[]; next: string | null }> {
+    const from = after === undefined ? undefined : parsePosition(after);
+    const rows: Row[] = await this.#dataSource.query(
+      entriesOf(`select * from (${RANKED}) as ranked
+        where $2::int is null or (${ORDER}) > ($2, $3::float8, $4::timestamptz, $5) order by ${ORDER} limit $1`),
+      [limit + 1, from?.rank ?? null, from?.certainty ?? null, from?.at ?? null, from?.uid ?? null],
+    );
+    const page = rows.slice(0, limit);
+    const last = page.at(-1);
+    return { entries: page.map(entryOf), next: rows.length > limit && last ? positionOf(last) : null };
+  }
+
+  async study(studyInstanceUid: string): Promise<StudyDetail | undefined> {
+    return this.#dataSource.transaction('REPEATABLE READ', async (transaction) => {
+      const [row]: Row[] = await transaction.query(entriesOf(`${RANKED} where study_instance_uid = $1`), [studyInstanceUid]);
+      if (!row) return undefined;
+      const instances = await transaction.find<Instance>('Instance', { where: { studyInstanceUid }, order: { receivedAt: 'ASC', version: 'ASC' } });
+      const analyses: (StoredAnalysis & { regions: RegionRow[] | null })[] = await transaction.query(
+        `select analyses.instance, frame, model_name as "modelName", model_version as "modelVersion", model_sha256 as "modelSha256", analyses.status,
+           analyses.reason, label, probability, threshold, positive, scores, provider, milliseconds,
+           (select json_agg(json_build_object('x', x, 'y', y, 'width', width, 'height', height, 'label', label, 'score', score, 'trackingUid', tracking_uid) order by ordinal)
+            from regions where regions.analysis = analyses.id) as regions
+         from analyses join instances on instances.id = analyses.instance where study_instance_uid = $1 and current order by analyses.id`,
+        [studyInstanceUid],
+      );
+      const results = await transaction.find<Result>('Result', { where: { studyInstanceUid }, order: { createdAt: 'ASC', sopInstanceUid: 'ASC' } });
+      const deliveries: Delivery[] = await transaction.query(
+        `select destination, deliveries.sop_instance_uid as "sopInstanceUid", state, attempts, last_error as "lastError",
+           next_attempt_at as "nextAttemptAt", delivered_at as "deliveredAt", delivered_sop_instance_uid as "deliveredSopInstanceUid"
+         from deliveries join results using (sop_instance_uid) where study_instance_uid = $1 order by deliveries.id`,
+        [studyInstanceUid],
+      );
+      return {
+        ...entryOf(row),
+        route: row.route,
+        instances: instances.map(instanceOf),
+        analyses: analyses.map((analysis) => analysisOf(analysis, instances)),
+        results: results.map(({ kind, sopInstanceUid, seriesInstanceUid, sopClassUid, createdAt, current, predecessor, alternativeTo, sourceSopInstanceUid }) => ({
+          kind, sopInstanceUid, seriesInstanceUid, sopClassUid, createdAt: createdAt.toISOString(), current, predecessor, alternativeTo, sourceSopInstanceUid,
+        })),
+        deliveries: deliveries.map((delivery) => ({
+          destination: delivery.destination,
+          sopInstanceUid: delivery.deliveredSopInstanceUid ?? delivery.sopInstanceUid,
+          status: delivery.state,
+          attempts: delivery.attempts,
+          lastError: delivery.lastError,
+          nextAttemptAt: delivery.state === 'pending' ? delivery.nextAttemptAt.toISOString() : null,
+          deliveredAt: delivery.deliveredAt?.toISOString() ?? null,
+        })),
+      };
+    });
+  }
+
+  async setReading(studyInstanceUid: string, state: ReadingState): Promise<boolean> {
+    return this.#dataSource.transaction(async (transaction) => {
+      await lockStudy(transaction, studyInstanceUid);
+      const [rows]: [unknown[], number] = await transaction.query('update studies set reading = $2 where study_instance_uid = $1 returning 1', [studyInstanceUid, state]);
+      if (rows.length > 0) await notifyStudy(transaction, studyInstanceUid);
+      return rows.length > 0;
+    });
+  }
+}
+
+function entryOf(row: Row): WorklistEntry {
+  return {
+    studyInstanceUid: row.studyInstanceUid,
+    patientName: [row.name?.Alphabetic ?? '', row.name?.Ideographic ?? '', row.name?.Phonetic ?? ''].join('=').replace(/=+$/, ''),
+    patientId: row.patientId,
+    patientSex: row.sex,
+    patientAge: row.age,
+    patientBirthDate: row.birthDate,
+    accessionNumber: row.accessionNumber ?? '',
+    studyDate: row.studyDate ?? '',
+    studyTime: row.studyTime ?? '',
+    description: row.description ?? '',
+    modalities: (row.modalities ?? []).filter(Boolean),
+    receivedAt: row.firstReceivedAt.toISOString(),
+    images: row.images,
+    intake: row.intake,
+    analysis: row.analysis,
+    reason: row.reason,
+    delivery: deliveryOf(row),
+    reading: row.reading,
+    probability: row.probability,
+    positive: row.positive,
+    threshold: row.threshold,
+    regions: row.regions,
+    overlay: row.overlayInstance === null ? null : `/dicomweb/studies/${row.studyInstanceUid}/series/${row.overlaySeries}/instances/${row.overlayInstance}/rendered`,
+    flagged: row.conflict ?? row.flagged,
+  };
+}
+
+function deliveryOf({ delivered, failed, pending }: Row): DeliveryState {
+  if (failed > 0) return 'failed';
+  if (pending > 0) return delivered > 0 ? 'partial' : 'pending';
+  return delivered > 0 ? 'delivered' : 'none';
+}
+
+function instanceOf(instance: Instance): StudyDetail['instances'][number] {
+  return {
+    sopInstanceUid: instance.sopInstanceUid,
+    seriesInstanceUid: instance.seriesInstanceUid,
+    sopClassUid: instance.sopClassUid,
+    modality: text(instance.header, 'Modality') ?? '',
+    version: instance.version,
+    current: instance.current,
+    receivedAt: instance.receivedAt.toISOString(),
+    callingAe: instance.callingAe,
+    address: instance.address,
+    transport: instance.transport,
+    transferSyntaxUid: instance.transferSyntaxUid,
+  };
+}
+
+function analysisOf(analysis: Omit<StoredAnalysis, 'regions'> & { regions: RegionRow[] | null }, instances: Instance[]): StudyAnalysis {
+  const instance = instances.find(({ id }) => id === analysis.instance);
+  const header: Dataset = instance?.header ?? {};
+  return {
+    sopInstanceUid: instance?.sopInstanceUid ?? '',
+    frame: analysis.frame,
+    model: { name: analysis.modelName, version: analysis.modelVersion, sha256: analysis.modelSha256 },
+    rows: num(header, 'Rows') ?? 0,
+    columns: num(header, 'Columns') ?? 0,
+    ...outcomeOf(analysis),
+  };
+}
+
+function outcomeOf(analysis: Omit<StoredAnalysis, 'regions'> & { regions: RegionRow[] | null }): AnalysisOutcome {
+  if (analysis.status !== 'analyzed') return { status: analysis.status, reason: analysis.reason ?? '' };
+  return {
+    status: 'analyzed',
+    label: analysis.label ?? '',
+    probability: analysis.probability ?? 0,
+    threshold: analysis.threshold ?? 0,
+    positive: analysis.positive ?? false,
+    scores: analysis.scores ?? {},
+    regions: analysis.regions ?? [],
+    provider: analysis.provider ?? '',
+    milliseconds: analysis.milliseconds ?? 0,
+  };
+}
+
+function positionOf(row: Row): string {
+  const position: Position = { rank: row.rank, certainty: row.certainty, at: row.firstReceivedAt.toISOString(), uid: row.studyInstanceUid };
+  return Buffer.from(JSON.stringify(position)).toString('base64url');
+}
+
+/** @throws {RangeError} when it is not a `next` of ours */
+function parsePosition(text: string): Position {
+  try {
+    const value = JSON.parse(Buffer.from(text, 'base64url').toString()) as Position;
+    if (typeof value.rank === 'number' && typeof value.certainty === 'number' && !Number.isNaN(Date.parse(value.at)) && typeof value.uid === 'string') return value;
+  } catch {
+    // told below, with what was wrong
+  }
+  throw new RangeError(`"after" must be the "next" of an earlier answer, not "${text.slice(0, 40)}"`);
+}
