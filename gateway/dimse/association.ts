@@ -103,8 +103,9 @@ export class Association {
     let contextId: number | undefined;
     for (let last = false; !last; ) {
       const pdv = await this.#nextPdv();
-      if (pdv === 'released') {
+      if (pdv === 'release') {
         if (parts.length > 0) throw protocolError('A-RELEASE-RQ within a command set', ABORT_REASON.unexpectedPdu);
+        await this.#wire.write(RELEASE_RP);
         return undefined;
       }
       this.#betweenMessages = false;
@@ -124,7 +125,7 @@ export class Association {
   /** The next fragment of a dataset; for IncomingDataset. @throws {AssociationError} */
   async nextDatasetPdv(contextId: number): Promise<PdvHeader> {
     const pdv = await this.#nextPdv();
-    if (pdv === 'released') throw protocolError('A-RELEASE-RQ within a dataset', ABORT_REASON.unexpectedPdu);
+    if (pdv === 'release') throw protocolError('A-RELEASE-RQ within a dataset', ABORT_REASON.unexpectedPdu);
     if (pdv.isCommand) throw protocolError('a command fragment within a dataset', ABORT_REASON.unexpectedParameter);
     if (pdv.contextId !== contextId) throw protocolError('a dataset on another presentation context than its command', ABORT_REASON.unexpectedParameter);
     return pdv;
@@ -137,13 +138,12 @@ export class Association {
     return read;
   }
 
-  async #nextPdv(): Promise<PdvHeader | 'released'> {
+  async #nextPdv(): Promise<PdvHeader | 'release'> {
     while (this.#pduBytesLeft === 0) {
       const { type, length } = await readPduHeader(this.#wire, 'open', this.#maxReceivedBytes);
       if (type === PDU.releaseRq) {
         await this.#wire.take(length);
-        await this.#wire.write(RELEASE_RP);
-        return 'released';
+        return 'release';
       }
       this.#pduBytesLeft = length;
     }

@@ -1,4 +1,5 @@
 // Verification SCU: is there a DICOM application entity, and does it know us (PS3.4 annex A)?
+import { IMPLICIT_VR_LITTLE_ENDIAN } from '../../storage/dicom/uids.ts';
 import { AssociationError } from './association-error.ts';
 import { COMMAND } from './command.ts';
 import { exchange } from './exchange.ts';
@@ -9,7 +10,7 @@ import { VERIFICATION_SOP_CLASS } from './verification-scp.ts';
 
 /** @throws {AssociationError} saying why it is not there, or does not want us */
 export async function echo(remote: RemoteAe, timeoutMs: number): Promise<void> {
-  const contexts = [{ abstractSyntax: VERIFICATION_SOP_CLASS, transferSyntaxes: ['1.2.840.10008.1.2'] }];
+  const contexts = [{ abstractSyntax: VERIFICATION_SOP_CLASS, transferSyntaxes: [IMPLICIT_VR_LITTLE_ENDIAN] }];
   const association = await requestAssociation({ remote, contexts, maxPduBytes: 16_384, timeoutMs });
   try {
     const [context] = association.contexts.values();

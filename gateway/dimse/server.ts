@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import type { Logger } from 'pino';
 import type { Settings } from '../../config/settings.ts';
-import { STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES } from '../../storage/dicom/uids.ts';
+import { EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES } from '../../storage/dicom/uids.ts';
 import { acceptAssociation } from './acceptor.ts';
 import { AssociationError } from './association-error.ts';
 import { associationPolicy, plainAddress } from './association-policy.ts';
@@ -48,7 +48,7 @@ const SPARE_CONNECTIONS = 64;
 const STORAGE_CLASSES = new Set<string>(STORAGE_SOP_CLASSES);
 const ALL_SYNTAXES = new Set(Object.keys(TRANSFER_SYNTAXES));
 /** PS3.5 10.1: no dataset, so only the default transfer syntaxes of uncompressed data. */
-const VERIFICATION_SYNTAXES = new Set(['1.2.840.10008.1.2', '1.2.840.10008.1.2.1', '1.2.840.10008.1.2.2']);
+const VERIFICATION_SYNTAXES = new Set([IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN]);
 
 interface Connection {
   wire: Wire;

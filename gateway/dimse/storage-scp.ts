@@ -1,6 +1,6 @@
 // Storage SCP: C-STORE (PS3.4 annex B, PS3.7 9.3.1). Success is said when the instance is durable, not before.
 import type { Logger } from 'pino';
-import type { DurableInstance, ReceiveContext } from '../../storage/receive.ts';
+import type { ReceiveContext } from '../../storage/receive.ts';
 import { IntakeRefusal } from '../../storage/errors.ts';
 import type { Association, Message } from './association.ts';
 import { COMMAND, hex4 } from './command.ts';
@@ -10,7 +10,7 @@ import { refused, STATUS, statusOfError } from './status.ts';
 /** The part of storage's Receiver that DIMSE needs. */
 export interface InstanceReceiver {
   /** Durable before it resolves; nothing kept where it throws. @throws {IntakeRefusal} */
-  receive(source: AsyncIterable<Uint8Array>, context: ReceiveContext): Promise<DurableInstance>;
+  receive(source: AsyncIterable<Uint8Array>, context: ReceiveContext): Promise<unknown>;
 }
 
 export interface StoreOutcome {

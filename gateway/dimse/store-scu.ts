@@ -3,10 +3,11 @@
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { readPart10 } from '../../storage/dicom/part10.ts';
+import { EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN } from '../../storage/dicom/uids.ts';
 import type { Association, PresentationContext } from './association.ts';
 import { COMMAND } from './command.ts';
 import { exchange } from './exchange.ts';
-import { EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, toImplicitLittleEndian } from './transcode.ts';
+import { toImplicitLittleEndian } from './transcode.ts';
 
 /** A Part 10 file to send, and what its file meta says. */
 export interface StorableFile {
@@ -26,7 +27,7 @@ export function contextsFor(files: readonly StorableFile[]): { abstractSyntax: s
 }
 
 function syntaxesFor(transferSyntaxUid: string): string[] {
-  return transferSyntaxUid === EXPLICIT_LITTLE_ENDIAN ? [EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN] : [transferSyntaxUid];
+  return transferSyntaxUid === EXPLICIT_VR_LITTLE_ENDIAN ? [EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN] : [transferSyntaxUid];
 }
 
 /** The context on which the file can go, as it is before transcoded; undefined where the peer took neither. */

@@ -1,13 +1,9 @@
 // Explicit VR Little Endian to Implicit VR Little Endian (PS3.5 7.1.2, 7.1.3, annex A): the same elements and value bytes, other
 // headers. For results of our own, which are at most some ten megabytes; they are read whole.
 import { readFile } from 'node:fs/promises';
+import { LONG_VRS } from '../../storage/dicom/vr.ts';
 import { DicomFormatError } from '../../storage/errors.ts';
 
-export const IMPLICIT_LITTLE_ENDIAN = '1.2.840.10008.1.2';
-export const EXPLICIT_LITTLE_ENDIAN = '1.2.840.10008.1.2.1';
-
-/** PS3.5 7.1.2: VRs with two reserved bytes and a length of four. */
-const LONG_VRS = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV']);
 const UNDEFINED_LENGTH = 0xffffffff;
 const ITEM = 0xfffee000;
 const ITEM_END = 0xfffee00d;
