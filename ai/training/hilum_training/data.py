@@ -82,18 +82,17 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _load(name: str, items: list[Item], cache: Path | None) -> ImageSet:
-    """Decode the images, or take them from the cache if it was made from the same list of files."""
-    listing = hashlib.sha256("\n".join(str(i.path) for i in items).encode()).hexdigest()[:16]
-    file = cache / f"{name}-{SIZE}-{listing}.npy" if cache else None
-    if file and file.exists():
+def _load(name: str, items: list[Item], cache: Path, state: str = "") -> ImageSet:
+    """Decode the images, or take them from the cache if it was made from the same list of files in the same state."""
+    listing = hashlib.sha256("\n".join([str(i.path) for i in items] + [state] * bool(state)).encode()).hexdigest()[:16]
+    file = cache / f"{name}-{SIZE}-{listing}.npy"
+    if file.exists():
         return ImageSet(name, items, np.load(file))
     images = np.zeros((len(items), SIZE, SIZE), np.uint8)
     for i, item in enumerate(items):
         images[i] = read_gray(item.path)
-    if file:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        np.save(file, images)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    np.save(file, images)
     return ImageSet(name, items, images)
 
 
@@ -135,10 +134,11 @@ def load_kermany(data: Path) -> ImageSet:
 def load_phantoms(data: Path) -> ImageSet | None:
     """Drawn thoraxes with known opacities, or None while there are none. Boxes are scaled from the image's own frame."""
     folder = data / "phantom"
-    if not (folder / "labels.csv").exists():
+    listing = folder / "labels.csv"
+    if not listing.exists():
         return None
     found: dict[str, Item] = {}
-    with open(folder / "labels.csv", newline="") as file:
+    with open(listing, newline="") as file:
         for row in csv.DictReader(file):
             positive = row["label"] == "opacity"
             path = folder / row["image"] if (folder / row["image"]).exists() else folder / "images" / row["image"]
@@ -147,4 +147,5 @@ def load_phantoms(data: Path) -> ImageSet | None:
                 item.boxes = np.concatenate(
                     [item.boxes, _box(row, SIZE / float(row["width"]), SIZE / float(row["height"]))]
                 )
-    return _load("phantom", list(found.values()), None)
+    # Phantoms are drawn again under the same names: the time of the list tells one drawing from the next.
+    return _load("phantom", list(found.values()), data / "cache", str(listing.stat().st_mtime_ns))

@@ -3,6 +3,7 @@ import copy
 import json
 import math
 import os
+import signal
 import time
 from argparse import Namespace
 from dataclasses import asdict, dataclass
@@ -118,8 +119,10 @@ def train(a: Namespace) -> None:
         save(last, backbone=a.backbone, network=network.state_dict(), average=average.state_dict(),
              optimizer=optimizer.state_dict(), progress=asdict(at))
 
+    stop: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: stop.append(number))
     recent: list[dict[str, float]] = []
-    while done() < 1:
+    while done() < 1 and not stop:
         if at.order is None or at.position >= len(at.order):
             if at.order is not None and (at.epoch + 1) % a.evaluate_every == 0:
                 log(out, epoch=at.epoch, seconds=round(at.seconds), held_out=quick(average, held))
@@ -162,4 +165,5 @@ def train(a: Namespace) -> None:
         if at.step % SAVE_EVERY == 0:
             keep()
     keep()
-    log(out, finished=True, epoch=at.epoch, step=at.step, held_out=quick(average, held))
+    if not stop:
+        log(out, finished=True, epoch=at.epoch, step=at.step, held_out=quick(average, held))
