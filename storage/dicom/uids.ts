@@ -77,7 +77,7 @@ export const TRANSFER_SYNTAXES: Readonly<Record<string, TransferSyntax>> = {
   '1.2.840.10008.1.2.4.64': { name: 'JPEG Full Progression, Hierarchical (Process 25 and 27)', ...ENCAPSULATED },
   '1.2.840.10008.1.2.4.65': { name: 'JPEG Lossless, Hierarchical (Process 28)', ...ENCAPSULATED },
   '1.2.840.10008.1.2.4.66': { name: 'JPEG Lossless, Hierarchical (Process 29)', ...ENCAPSULATED },
-  '1.2.840.10008.1.2.4.70': { name: 'JPEG Lossless, Non-Hierarchical, First-Order Prediction (Process 14 [Selection Value 1])', ...ENCAPSULATED },
+  '1.2.840.10008.1.2.4.70': { name: 'JPEG Lossless, First-Order Prediction (Process 14, Selection Value 1)', ...ENCAPSULATED },
   '1.2.840.10008.1.2.4.80': { name: 'JPEG-LS Lossless Image Compression', ...ENCAPSULATED },
   '1.2.840.10008.1.2.4.81': { name: 'JPEG-LS Lossy (Near-Lossless) Image Compression', ...ENCAPSULATED },
   '1.2.840.10008.1.2.4.90': { name: 'JPEG 2000 Image Compression (Lossless Only)', ...ENCAPSULATED },
