@@ -1,0 +1,38 @@
+// UIDs of results. They are derived from all that a result depends on, so that encoding it again gives the same UID and
+// nothing else ever does.
+import { deriveUid } from '../../storage/dicom/uids.ts';
+import type { EncodedResult, OutcomeImage, StudyOutcome } from './outcome.ts';
+
+/** Goes up whenever the encoders write something else for the same outcome: one UID never has two contents. */
+export const ENCODER_VERSION = '1';
+
+/** @param images those that the result is about */
+export function instanceUid(
+  study: StudyOutcome,
+  kind: EncodedResult['kind'],
+  sopClassUid: string,
+  images: readonly OutcomeImage[],
+): string {
+  return deriveUid(
+    study.uidRoot,
+    'instance',
+    kind,
+    sopClassUid,
+    study.model.sha256,
+    study.settingsDigest,
+    ENCODER_VERSION,
+    String(study.version),
+    study.predecessor?.sopInstanceUid ?? '',
+    ...images.flatMap((image) => [image.sopInstanceUid, image.digest, String(image.frame)]),
+  );
+}
+
+/** One series a study, kind and model: all versions of a result stand side by side in it. */
+export function seriesUid(study: StudyOutcome, kind: EncodedResult['kind'], studyInstanceUid: string): string {
+  return deriveUid(study.uidRoot, 'series', kind, studyInstanceUid, study.model.sha256, ENCODER_VERSION);
+}
+
+/** Tracking Unique Identifier of the statement about a frame as a whole; the same when its analysis is repeated. */
+export function statementUid(study: StudyOutcome, image: OutcomeImage): string {
+  return deriveUid(study.uidRoot, 'statement', image.digest, String(image.frame), study.model.sha256);
+}

@@ -1,0 +1,124 @@
+// The content tree of the report: TID 1500 Measurement Report with what its templates ask for (PS3.16).
+import { items, text, type Dataset } from '../../../storage/dicom/dataset.ts';
+import { CONCEPT, MODALITY, VALUE, type Code } from '../codes.ts';
+import { findingLabel, type StudyOutcome } from '../outcome.ts';
+import { summaryOf, type StudySummary } from '../wording.ts';
+import { codedItem, container, textItem, uidItem } from './content-items.ts';
+import { imageLibrary, showsChest } from './image-library.ts';
+import { imageStatement, regionStatements } from './statements.ts';
+
+/** The root content item; its elements belong into the document's own dataset. */
+export function measurementReport(study: StudyOutcome): Dataset {
+  return container(
+    CONCEPT.imagingMeasurementReport,
+    [
+      codedItem('HAS CONCEPT MOD', CONCEPT.language, VALUE.english),
+      ...deviceObserver(study),
+      ...proceduresReported(study),
+      imageLibrary(study.images),
+      ...imagingMeasurements(study),
+      qualitativeEvaluations(study),
+    ],
+    { template: '1500' },
+  );
+}
+
+/** TID 1001, 1002 and 1004: who observed is the model. */
+function deviceObserver({ model }: StudyOutcome): Dataset[] {
+  return [
+    codedItem('HAS OBS CONTEXT', CONCEPT.observerType, CONCEPT.device),
+    uidItem('HAS OBS CONTEXT', CONCEPT.deviceObserverUid, model.deviceUid),
+    textItem('HAS OBS CONTEXT', CONCEPT.deviceObserverName, `${model.name} ${model.version}`),
+    textItem('HAS OBS CONTEXT', CONCEPT.deviceObserverManufacturer, model.manufacturer),
+    textItem('HAS OBS CONTEXT', CONCEPT.deviceObserverModelName, model.name),
+  ];
+}
+
+/**
+ * The imaging procedure as the images name it, else the general one of CID 100 with what is known of its kind: no chest
+ * radiograph is claimed where none is told of.
+ */
+function proceduresReported(study: StudyOutcome): Dataset[] {
+  const headers = study.images.map((image) => image.header);
+  const named = new Map<string, Dataset>();
+  for (const header of headers) {
+    for (const procedure of items(header, 'ProcedureCodeSequence')) {
+      const value = text(procedure, 'CodeValue') ?? text(procedure, 'LongCodeValue');
+      const scheme = text(procedure, 'CodingSchemeDesignator');
+      const meaning = text(procedure, 'CodeMeaning');
+      if (value && scheme && meaning) named.set(`${scheme} ${value}`, procedure);
+    }
+  }
+  const procedures = named.size > 0 ? [...named.values()] : [VALUE.imagingProcedure];
+  const kind = named.size > 0 ? [] : procedureKind(headers);
+  return procedures.map((procedure) => codedItem('HAS CONCEPT MOD', CONCEPT.procedureReported, procedure, kind));
+}
+
+function procedureKind(headers: readonly Dataset[]): Dataset[] {
+  const modalities = new Set(headers.map((header) => text(header, 'Modality') ?? ''));
+  const modality = modalities.size === 1 ? MODALITY[[...modalities][0]!] : undefined;
+  return [
+    ...(modality ? [codedItem('HAS CONCEPT MOD', CONCEPT.modality, modality)] : []),
+    ...(headers.every(showsChest) ? [codedItem('HAS CONCEPT MOD', CONCEPT.targetRegion, VALUE.chest)] : []),
+  ];
+}
+
+/** A group for each region (TID 1410); no heading where there is none. */
+function imagingMeasurements(study: StudyOutcome): Dataset[] {
+  const regions = study.images.flatMap((image, index) => regionStatements(study, image, index));
+  if (regions.length === 0) return [];
+  return [container(CONCEPT.imagingMeasurements, [...algorithmIdentification(study), ...regions], { relationship: 'CONTAINS' })];
+}
+
+/** TID 4019: name, version and what the outcome depends on besides. */
+function algorithmIdentification(study: StudyOutcome): Dataset[] {
+  const { model, settingsDigest, images } = study;
+  const thresholds = new Set(images.flatMap(({ outcome }) => (outcome.status === 'analyzed' ? [outcome.threshold] : [])));
+  const parameters = [
+    `sha256=${model.sha256}`,
+    `settings=${settingsDigest}`,
+    ...[...thresholds].map((threshold) => `threshold=${threshold}`),
+  ];
+  return [
+    textItem('HAS CONCEPT MOD', CONCEPT.algorithmName, model.name),
+    textItem('HAS CONCEPT MOD', CONCEPT.algorithmVersion, model.version),
+    ...parameters.map((parameter) => textItem('HAS CONCEPT MOD', CONCEPT.algorithmParameters, parameter)),
+  ];
+}
+
+/**
+ * The study as a whole, in a code that needs no tree to be walked (CID 6047) and in words; then a group for each frame (TID 1501).
+ * The frames' groups stand here, not among the regions, because a reader of Imaging Measurements, like the validator that we
+ * hold ourselves to, takes every Measurement Group there for a region once there is one: a frame's statement has no outline.
+ */
+function qualitativeEvaluations(study: StudyOutcome): Dataset {
+  const summary = summaryOf(study);
+  const finding = findingLabel(study).code;
+  return container(
+    CONCEPT.qualitativeEvaluations,
+    [
+      ...algorithmIdentification(study),
+      codedItem('CONTAINS', CONCEPT.processingSummary, processingSummary(summary)),
+      ...(summary.analyzed > 0 ? [codedItem('CONTAINS', finding, summary.positive > 0 ? VALUE.present : VALUE.absent)] : []),
+      textItem('CONTAINS', CONCEPT.conclusion, summary.sentence),
+      textItem('CONTAINS', CONCEPT.comment, researchUse(study)),
+      ...study.images.map((image, index) => imageStatement(study, image, index)),
+    ],
+    { relationship: 'CONTAINS' },
+  );
+}
+
+function processingSummary({ analyzed, positive, total }: StudySummary): Code {
+  if (analyzed === 0) return VALUE.noneSucceeded;
+  if (analyzed === total) return positive > 0 ? VALUE.allSucceededWithFindings : VALUE.allSucceededWithoutFindings;
+  return positive > 0 ? VALUE.someSucceededWithFindings : VALUE.someSucceededWithoutFindings;
+}
+
+function researchUse(study: StudyOutcome): string {
+  const { model, intendedUse } = study;
+  const label = findingLabel(study).code.meaning;
+  return (
+    `For research use only: not for diagnosis. ${label} was looked for by the software ${model.name} ${model.version} ` +
+    `(${model.manufacturer}) without a person's review. Intended use of the model: ${intendedUse}`
+  );
+}

@@ -1,0 +1,89 @@
+// What the report states about one frame: TID 1501 Measurement and Qualitative Evaluation Group for the frame as a whole,
+// TID 1410 Planar ROI Measurements for each region (PS3.16).
+import { num, type Dataset } from '../../../storage/dicom/dataset.ts';
+import type { AnalyzedOutcome, Region } from '../../analysis.ts';
+import { CONCEPT, UNIT, VALUE } from '../codes.ts';
+import { findingLabel, type OutcomeImage, type StudyOutcome } from '../outcome.ts';
+import { statementUid } from '../result-uids.ts';
+import { missingAnalysis } from '../wording.ts';
+import { codedItem, container, imageItem, numberItem, polylineItem, textItem, uidItem } from './content-items.ts';
+import { imageReference } from './image-library.ts';
+
+/** @param index place of the image in the study, from 0 */
+export function imageStatement(study: StudyOutcome, image: OutcomeImage, index: number): Dataset {
+  return container(
+    CONCEPT.measurementGroup,
+    [
+      textItem('HAS OBS CONTEXT', CONCEPT.trackingIdentifier, imageName(image, index)),
+      uidItem('HAS OBS CONTEXT', CONCEPT.trackingUid, statementUid(study, image)),
+      ...(image.outcome.status === 'analyzed' ? analyzed(study, image.outcome) : notAnalyzed(image)),
+      imageItem('CONTAINS', imageReference(image)),
+    ],
+    { relationship: 'CONTAINS', template: '1501' },
+  );
+}
+
+/** The finding looked for, how probable it is, whether it counts as there, and that the analysis took place. */
+function analyzed(study: StudyOutcome, outcome: AnalyzedOutcome): Dataset[] {
+  const { code } = findingLabel(study, outcome.label);
+  return [
+    codedItem('CONTAINS', CONCEPT.finding, code),
+    numberItem('CONTAINS', CONCEPT.probability, outcome.probability, UNIT.one),
+    codedItem('CONTAINS', code, outcome.positive ? VALUE.present : VALUE.absent),
+    codedItem('CONTAINS', CONCEPT.summaryOfDetections, VALUE.succeeded),
+  ];
+}
+
+function notAnalyzed(image: OutcomeImage): Dataset[] {
+  const status = image.outcome.status === 'failed' ? VALUE.failed : VALUE.notAttempted;
+  return [
+    codedItem('CONTAINS', CONCEPT.summaryOfDetections, status),
+    textItem('CONTAINS', CONCEPT.comment, missingAnalysis(image) ?? 'Not analysed.'),
+  ];
+}
+
+/** @param index place of the image in the study, from 0 */
+export function regionStatements(study: StudyOutcome, image: OutcomeImage, index: number): Dataset[] {
+  if (image.outcome.status !== 'analyzed') return [];
+  return image.outcome.regions.map((region, place) => {
+    const label = findingLabel(study, region.label);
+    return container(
+      CONCEPT.measurementGroup,
+      [
+        textItem('HAS OBS CONTEXT', CONCEPT.trackingIdentifier, `${imageName(image, index)}, ${region.label} ${place + 1}`),
+        uidItem('HAS OBS CONTEXT', CONCEPT.trackingUid, region.trackingUid),
+        codedItem('CONTAINS', CONCEPT.finding, label.code),
+        codedItem('CONTAINS', CONCEPT.geometricPurpose, VALUE.boundedBy),
+        polylineItem('CONTAINS', CONCEPT.imageRegion, outline(region, image.header), imageReference(image)),
+        // Certainty of Finding is defined from 0 to 100, which a region's score is once in percent; it is no calibrated probability.
+        numberItem('CONTAINS', CONCEPT.certaintyOfFinding, region.score * 100, UNIT.percent),
+      ],
+      { relationship: 'CONTAINS', template: '1410' },
+    );
+  });
+}
+
+/** Five points, closed, clockwise from the top-left corner, within the image as C.18.6 asks. */
+function outline(region: Region, header: Dataset): [number, number][] {
+  const right = num(header, 'Columns') ?? Infinity;
+  const bottom = num(header, 'Rows') ?? Infinity;
+  const x0 = clamp(region.x, right);
+  const y0 = clamp(region.y, bottom);
+  const x1 = clamp(region.x + region.width, right);
+  const y1 = clamp(region.y + region.height, bottom);
+  return [
+    [x0, y0],
+    [x1, y0],
+    [x1, y1],
+    [x0, y1],
+    [x0, y0],
+  ];
+}
+
+function clamp(value: number, highest: number): number {
+  return Math.min(Math.max(value, 0), highest);
+}
+
+function imageName(image: OutcomeImage, index: number): string {
+  return image.frames > 1 ? `image ${index + 1} (frame ${image.frame})` : `image ${index + 1}`;
+}

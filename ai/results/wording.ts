@@ -1,0 +1,69 @@
+// What results say in words, in one place, so that report and overlay never disagree.
+import type { AnalyzedOutcome } from '../analysis.ts';
+import { findingLabel, type OutcomeImage, type StudyOutcome } from './outcome.ts';
+
+export interface StudySummary {
+  total: number;
+  analyzed: number;
+  positive: number;
+  /** The outcome of the study in one or two sentences. */
+  sentence: string;
+}
+
+export const RESEARCH_USE = 'FOR RESEARCH USE ONLY - NOT FOR DIAGNOSIS';
+
+/** What the study came to: its highest probability counts, and an image that was not analysed never overrides it. */
+export function summaryOf(study: StudyOutcome): StudySummary {
+  const { images, reason } = study;
+  const outcomes = images.map((image) => image.outcome).filter((outcome) => outcome.status === 'analyzed');
+  const positive = outcomes.filter((outcome) => outcome.positive).length;
+  const total = images.length;
+  const analyzed = outcomes.length;
+  const finding = findingLabel(study).code.meaning;
+  const sentences: string[] = [];
+  if (analyzed > 0) {
+    const highest = Math.max(...outcomes.map((outcome) => outcome.probability));
+    const regions = outcomes.filter((outcome) => outcome.positive).reduce((sum, outcome) => sum + outcome.regions.length, 0);
+    sentences.push(
+      positive > 0
+        ? `${finding} found in ${positive} of ${count(analyzed, 'image')} analysed; ${count(regions, 'region')} located.`
+        : `No ${finding.toLowerCase()} found in ${count(analyzed, 'image')} analysed.`,
+      `Highest probability ${percent(highest)}.`,
+    );
+  } else {
+    sentences.push(`No image could be analysed: no statement about ${finding.toLowerCase()}.`);
+  }
+  if (analyzed > 0 && analyzed < total) sentences.push(`${count(total - analyzed, 'image')} not analysed.`);
+  if (reason !== undefined) sentences.push(`Reason: ${sentence(reason)}`);
+  return { total, analyzed, positive, sentence: sentences.join(' ') };
+}
+
+/** 'Opacity found', 'No opacity found': the finding of one image. */
+export function findingStatement(study: StudyOutcome, outcome: AnalyzedOutcome): string {
+  const finding = findingLabel(study, outcome.label).code.meaning;
+  return outcome.positive ? `${finding} found` : `No ${finding.toLowerCase()} found`;
+}
+
+/** Why there is no analysis of this image, in words. */
+export function missingAnalysis(image: OutcomeImage): string | undefined {
+  const { outcome } = image;
+  if (outcome.status === 'not-analyzable') return `Not analysed: ${sentence(outcome.reason)}`;
+  if (outcome.status === 'failed') return `Analysis failed: ${sentence(outcome.reason)}`;
+  return undefined;
+}
+
+/** 0.934 -> '93 %'; never rounded up to certainty or down to impossibility. */
+export function percent(probability: number): string {
+  if (probability > 0 && probability < 0.01) return '<1 %';
+  if (probability < 1 && probability > 0.99) return '>99 %';
+  return `${Math.round(probability * 100)} %`;
+}
+
+export function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+function sentence(text: string): string {
+  const trimmed = text.trim() || 'no reason given';
+  return /[.!?]$/.test(trimmed) ? trimmed : `${trimmed}.`;
+}

@@ -1,0 +1,107 @@
+// A study and what its analysis came to, for the tests of ai/results.
+import type { AnalysisOutcome, AnalyzedOutcome } from '../../ai/analysis.ts';
+import type { OutcomeImage, StudyOutcome } from '../../ai/results/outcome.ts';
+import { code, dataset, type Dataset } from '../../storage/dicom/dataset.ts';
+
+export const CR_IMAGE = '1.2.840.10008.5.1.4.1.1.1';
+
+/** The header of a chest radiograph with everything that a result takes over. */
+export function radiographHeader(values: Record<string, unknown> = {}): Dataset {
+  return dataset({
+    SpecificCharacterSet: ['', 'ISO 2022 IR 87'],
+    SOPClassUID: CR_IMAGE,
+    SOPInstanceUID: '2.25.1001',
+    StudyInstanceUID: '2.25.1',
+    SeriesInstanceUID: '2.25.10',
+    StudyDate: '20261103',
+    StudyTime: '081500',
+    StudyID: 'S77',
+    StudyDescription: 'Thorax pa',
+    AcquisitionDate: '20261103',
+    AcquisitionTime: '081630.5',
+    AccessionNumber: 'ACC-4711',
+    Modality: 'CR',
+    Manufacturer: 'Acme',
+    ManufacturerModelName: 'CR 9000',
+    StationName: 'ROOM2',
+    PatientName: { Alphabetic: 'Yamada^Tarou', Ideographic: '山田^太郎', Phonetic: 'やまだ^たろう' },
+    PatientID: 'P-0001',
+    IssuerOfPatientID: 'HOSPITAL',
+    PatientBirthDate: '19600229',
+    PatientSex: 'M',
+    PatientAge: '066Y',
+    ReferringPhysicianName: { Alphabetic: 'Müller^Jörg' },
+    BodyPartExamined: 'CHEST',
+    ViewPosition: 'PA',
+    PatientOrientation: ['L', 'F'],
+    InstanceNumber: '1',
+    Rows: 2000,
+    Columns: 1600,
+    BurnedInAnnotation: 'NO',
+    RequestAttributesSequence: [
+      {
+        RequestedProcedureID: 'RP-9',
+        RequestedProcedureDescription: 'Chest X-ray in two planes',
+        RequestedProcedureCodeSequence: [code('CXR2', '99HOSP', 'Chest X-ray in two planes')],
+        ScheduledProcedureStepID: 'SPS-9',
+      },
+    ],
+    ...values,
+  });
+}
+
+export function analyzed(values: Partial<AnalyzedOutcome> = {}): AnalyzedOutcome {
+  return {
+    status: 'analyzed',
+    label: 'opacity',
+    probability: 0.873_421,
+    threshold: 0.52,
+    positive: true,
+    scores: { opacity: 0.873_421 },
+    regions: [
+      { x: 300.5, y: 900, width: 350, height: 500, label: 'opacity', score: 0.91, trackingUid: '2.25.501' },
+      { x: 1100, y: 1000.25, width: 280, height: 420, label: 'opacity', score: 0.443, trackingUid: '2.25.502' },
+    ],
+    provider: 'cpu',
+    milliseconds: 12,
+    ...values,
+  };
+}
+
+export const NOTHING_FOUND = analyzed({ probability: 0.0312, positive: false, scores: { opacity: 0.0312 }, regions: [] });
+
+export function outcomeImage(outcome: AnalysisOutcome, values: Partial<OutcomeImage> = {}): OutcomeImage {
+  return {
+    path: '/nowhere',
+    header: radiographHeader(),
+    digest: 'a'.repeat(64),
+    sopInstanceUid: '2.25.1001',
+    sopClassUid: CR_IMAGE,
+    seriesInstanceUid: '2.25.10',
+    frame: 1,
+    frames: 1,
+    outcome,
+    ...values,
+  };
+}
+
+export function studyOutcome(images: OutcomeImage[], values: Partial<StudyOutcome> = {}): StudyOutcome {
+  return {
+    uidRoot: '2.25',
+    timezone: 'Europe/Zurich',
+    settingsDigest: '5e77'.repeat(16),
+    createdAt: '2026-11-20T13:12:05.123Z',
+    version: 1,
+    model: {
+      name: 'opacity',
+      version: '0.1.0',
+      sha256: 'c0de'.repeat(16),
+      deviceUid: '2.25.7777',
+      manufacturer: 'Hilum',
+    },
+    labels: [{ name: 'opacity', positive: true, code: { value: '112001', scheme: 'DCM', meaning: 'Opacity' } }],
+    intendedUse: 'Research on worklist prioritisation of frontal chest radiographs.',
+    images,
+    ...values,
+  };
+}
