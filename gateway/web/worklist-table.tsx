@@ -18,20 +18,26 @@ export function WorklistTable({ entries, selected, now, onSelect, onOpen }: Tabl
   useLayoutEffect(() => {
     if (document.activeElement === document.body || document.activeElement?.closest('tbody')) row.current?.focus({ preventScroll: true });
   }, [entries, selected]);
-  useLayoutEffect(() => row.current?.scrollIntoView({ block: 'nearest' }), [selected]);
+  useLayoutEffect(() => {
+    row.current?.scrollIntoView({ block: 'nearest' });
+  }, [selected]);
   const hasSelection = entries.some((entry) => entry.studyInstanceUid === selected);
   return (
     <table className="worklist">
       <thead>
         <tr>
-          <th scope="col">Model's finding</th>
-          <th scope="col">Patient</th>
+          <th scope="col" className="finding-column">Model's finding</th>
+          <th scope="col" className="patient-column">Patient</th>
           <th scope="col">Study</th>
-          <th scope="col">Intake</th>
-          <th scope="col">Analysis</th>
-          <th scope="col">Delivery</th>
-          <th scope="col">Reading</th>
-          <th scope="col" className="number">
+          <th scope="col" className="state-column wide">Intake</th>
+          <th scope="col" className="analysis-column">Analysis</th>
+          <th scope="col" className="state-column">
+            Delivery<span className="narrow">, intake</span>
+          </th>
+          <th scope="col" className="state-column">
+            Reading<span className="narrow">, waiting</span>
+          </th>
+          <th scope="col" className="state-column number wide">
             Waiting
           </th>
         </tr>
@@ -40,6 +46,7 @@ export function WorklistTable({ entries, selected, now, onSelect, onOpen }: Tabl
         {entries.map((entry, index) => {
           const uid = entry.studyInstanceUid;
           const isSelected = uid === selected;
+          const waiting = entry.reading === 'read' ? '–' : durationWords(now - Date.parse(entry.receivedAt));
           return (
             <tr
               key={uid}
@@ -54,15 +61,21 @@ export function WorklistTable({ entries, selected, now, onSelect, onOpen }: Tabl
               <FindingCell entry={entry} />
               <PatientCell entry={entry} />
               <StudyCell entry={entry} />
-              <td className={`state ${entry.intake}`}>{stateWords(entry.intake)}</td>
+              <td className={`state wide ${entry.intake}`}>{stateWords(entry.intake)}</td>
               <td className={`state ${entry.analysis}`}>
                 {stateWords(entry.analysis)}
                 <Second title={entry.flagged ?? entry.reason ?? ''}>{entry.flagged === null ? entry.reason : <strong className="flag">⚑ {entry.flagged}</strong>}</Second>
               </td>
-              <td className={`state delivery-${entry.delivery}`}>{stateWords(entry.delivery)}</td>
-              <td className={`state ${entry.reading}`}>{stateWords(entry.reading)}</td>
-              <td className="number" title={`Received ${momentWords(entry.receivedAt)}`}>
-                {entry.reading === 'read' ? '–' : durationWords(now - Date.parse(entry.receivedAt))}
+              <td className={`state delivery-${entry.delivery}`}>
+                {stateWords(entry.delivery)}
+                <span className="second narrow">{stateWords(entry.intake)}</span>
+              </td>
+              <td className={`state ${entry.reading}`}>
+                {stateWords(entry.reading)}
+                <span className="second narrow">{waiting}</span>
+              </td>
+              <td className="number wide" title={`Received ${momentWords(entry.receivedAt)}`}>
+                {waiting}
               </td>
             </tr>
           );
