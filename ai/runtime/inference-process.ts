@@ -19,8 +19,14 @@ export interface RunMessage {
   type: 'run';
   images: Uint8Array[];
 }
+/** What a provider made of the trial image. */
+export interface WarmUp {
+  outputs: Record<string, OutputTensor>;
+  /** Of a run after the first. */
+  milliseconds: number;
+}
 export type WorkerMessage =
-  | { type: 'ready'; warmUp: Record<string, OutputTensor> }
+  | { type: 'ready'; warmUp: WarmUp }
   | { type: 'done'; readings: Reading[] }
   | { type: 'error'; message: string };
 
@@ -75,11 +81,10 @@ export class InferenceProcess {
   }
 
   /**
-   * Opens the session and runs it once.
-   * @returns the raw outputs for the warm-up image
+   * Opens the session and tries it.
    * @throws {InferenceFault}
    */
-  async load(model: ModelPackage, threads: number, timeoutSeconds: number): Promise<Record<string, OutputTensor>> {
+  async load(model: ModelPackage, threads: number, timeoutSeconds: number): Promise<WarmUp> {
     const { path, manifest } = model;
     const answer = await this.#ask({ type: 'load', path, manifest, threads, provider: this.provider }, timeoutSeconds);
     if (answer.type !== 'ready') throw new InferenceFault('the inference worker answered out of turn', false);

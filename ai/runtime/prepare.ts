@@ -1,5 +1,6 @@
 // From a DICOM file to the pixels that a model takes: header, applicability, decoding, grayscale pipeline, size.
 // Pure but for reading the file; runs in the decode workers.
+import { stat } from 'node:fs/promises';
 import { decodeFrame } from '../imaging/decode.ts';
 import type { StoredFrame } from '../imaging/decode.ts';
 import { displayFrame } from '../imaging/grayscale.ts';
@@ -7,6 +8,7 @@ import { toModelInput } from '../imaging/resize.ts';
 import { frameCount } from '../../storage/dicom/frames.ts';
 import { text } from '../../storage/dicom/dataset.ts';
 import { readPart10 } from '../../storage/dicom/part10.ts';
+import type { Part10 } from '../../storage/dicom/part10.ts';
 import { NotAnalyzableError } from '../../storage/errors.ts';
 import { whyNotApplicable } from './applicability.ts';
 import type { Manifest } from './manifest.ts';
@@ -40,7 +42,7 @@ export async function prepare(request: PrepareRequest): Promise<Prepared> {
 }
 
 async function prepareFrame({ path, frame, input, applicability }: PrepareRequest): Promise<Prepared> {
-  const file = await readPart10(path);
+  const file = await readOnce(path);
   const reason = whyNotApplicable(file.dataset, applicability);
   if (reason !== undefined) throw new NotAnalyzableError(reason);
   if (!file.pixelData) throw new NotAnalyzableError('it holds no image (no pixel data)');
@@ -68,6 +70,18 @@ async function prepareFrame({ path, frame, input, applicability }: PrepareReques
     },
     sopInstanceUid: text(file.dataset, 'SOPInstanceUID') ?? '',
   };
+}
+
+/** The multi-frame file read last: its frames come one after the other, and finding them takes a walk through the whole file. */
+let last: { key: string; file: Part10 } | undefined;
+
+async function readOnce(path: string): Promise<Part10> {
+  const { mtimeMs, size, ino } = await stat(path);
+  const key = [path, mtimeMs, size, ino].join(' ');
+  if (last?.key === key) return last.file;
+  const file = await readPart10(path);
+  last = frameCount(file.dataset) > 1 ? { key, file } : undefined;
+  return file;
 }
 
 /** Chroma that lossy compression leaves in a gray image stays below. */

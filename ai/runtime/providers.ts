@@ -1,4 +1,5 @@
-// Which execution provider runs a model: the first of the settings' order that starts, runs, and agrees with the CPU.
+// Which execution provider runs a model: the first of the settings' order that starts, runs, agrees with the CPU
+// and is not far slower.
 import type { Logger } from 'pino';
 import { InferenceProcess } from './inference-process.ts';
 import type { Provider } from './inference-process.ts';
@@ -75,7 +76,7 @@ async function tryProvider(
     if (provider === 'cpu') return { worker: (await reference).worker };
     const { worker, warmUp } = await startWorker(model, provider, options);
     const why = await reference.then(
-      (cpu) => disagreement(warmUp, cpu.warmUp),
+      (cpu) => disagreement(warmUp.outputs, cpu.warmUp.outputs) ?? slowness(warmUp.milliseconds, cpu.warmUp.milliseconds),
       (error: Error) => `the CPU, which it is compared with, cannot run the model (${error.message})`,
     );
     if (why === undefined) return { worker };
@@ -104,6 +105,15 @@ export function disagreement(one: Record<string, OutputTensor>, cpu: Record<stri
     if (!(worst <= TOLERANCE)) return `its output "${name}" is off the CPU's by ${worst.toPrecision(2)} on a trial image`;
   }
   return undefined;
+}
+
+/** A GPU that is emulated in software answers right, and a hundred times later; small models are fast enough on anything. */
+const SLOW_MILLISECONDS = 100;
+
+/** That a provider would rather hold the images up, in words; undefined when it does not. */
+export function slowness(milliseconds: number, cpu: number): string | undefined {
+  if (milliseconds < SLOW_MILLISECONDS || milliseconds < 2 * cpu) return undefined;
+  return `it is slower than the CPU (${Math.round(milliseconds)} ms an image, ${Math.round(cpu)} ms on the CPU)`;
 }
 
 /** The native library's messages name its source files; people need to know what is missing. */

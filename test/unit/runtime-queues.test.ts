@@ -4,7 +4,7 @@ import { Gate } from '../../ai/runtime/gate.ts';
 import { fillInput, warmUpPixels } from '../../ai/runtime/input.ts';
 import { manifestSchema } from '../../ai/runtime/manifest.ts';
 import { PriorityQueue } from '../../ai/runtime/priority-queue.ts';
-import { disagreement } from '../../ai/runtime/providers.ts';
+import { disagreement, slowness } from '../../ai/runtime/providers.ts';
 
 const out = (...values: number[]) => ({ logit: { dims: [1, values.length], data: Float32Array.from(values) } });
 
@@ -66,5 +66,11 @@ describe('a provider is compared with the CPU', () => {
     assert.match(disagreement(out(1.5), out(1)) ?? '', /"logit" is off the CPU's by 0\.50/);
     assert.match(disagreement(out(Number.NaN), out(1)) ?? '', /off the CPU's by NaN/);
     assert.match(disagreement({}, out(1)) ?? '', /another size/);
+  });
+
+  it('and is rejected when it is far slower, as a GPU emulated in software is', () => {
+    assert.equal(slowness(5000, 8), 'it is slower than the CPU (5000 ms an image, 8 ms on the CPU)');
+    assert.equal(slowness(20, 1), undefined);
+    assert.equal(slowness(300, 200), undefined);
   });
 });
