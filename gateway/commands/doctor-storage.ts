@@ -1,0 +1,53 @@
+// Blobs against index, in full and both ways: every row's file is there with its very bytes, every file has a row or stands in
+// the journal.
+import { pino } from 'pino';
+import type { DataSource } from 'typeorm';
+import type { LoadedSettings } from '../../config/load.ts';
+import { BlobStore } from '../../storage/blobs.ts';
+import { digestOf } from '../../storage/receive.ts';
+import { IntakeRepository } from '../../storage/intake.repository.ts';
+import { Journal } from '../../storage/journal.ts';
+import type { Finding } from './doctor.ts';
+
+const PAGE = 500;
+
+export async function* checkStorage(dataSource: DataSource, settings: LoadedSettings): AsyncIterable<Finding> {
+  const log = pino({ level: 'silent' });
+  const blobs = new BlobStore(settings.home, log);
+  const repository = new IntakeRepository(dataSource);
+  const known = new Set<string>();
+  let damaged = 0;
+  for (let after: string | undefined; ; ) {
+    const rows = await repository.blobs(after, PAGE);
+    for (const { id, digest, kind } of rows) {
+      known.add(id);
+      const problem = await compare(blobs.path(id), digest, kind);
+      if (problem === undefined) continue;
+      damaged++;
+      yield { ok: false, what: `${kind} ${id}: ${problem}`, advice: 'bring the file back from a backup, or send the study again' };
+    }
+    process.stderr.write(`\rcompared ${known.size} files `);
+    if (rows.length < PAGE) break;
+    after = rows.at(-1)?.id;
+  }
+  process.stderr.write('\r');
+  const journal = await Journal.open(settings.home, log);
+  const waiting = new Set<string>();
+  for await (const { blobId } of journal.entries()) waiting.add(blobId);
+  let strays = 0;
+  for await (const id of blobs.list()) {
+    if (known.has(id) || waiting.has(id)) continue;
+    strays++;
+    yield { ok: false, what: `file ${blobs.path(id)} is not in the index`, advice: 'send it to the gateway again; then it may be removed' };
+  }
+  yield { ok: damaged + strays === 0, what: `storage: ${known.size} files in the index, ${damaged} damaged or missing, ${strays} not in the index, ${waiting.size} in the journal` };
+}
+
+async function compare(path: string, digest: string, kind: 'instance' | 'result'): Promise<string | undefined> {
+  try {
+    const found = await digestOf(path, kind === 'result' ? 'file' : 'dataset');
+    return found === digest ? undefined : 'the bytes changed since they were stored';
+  } catch (error) {
+    return (error as Error).message;
+  }
+}

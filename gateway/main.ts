@@ -1,0 +1,282 @@
+// The composition root: everything that a gateway is made of is created here, handed what it needs, and ended in the
+// opposite order.
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, rename, rm, statfs, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { DataSource } from 'typeorm';
+import { startAnalyzer, type Analyzer } from '../ai/analyzer.ts';
+import { ResultEncoder } from '../ai/results/encoder.ts';
+import { loadPackage, type ModelPackage } from '../ai/runtime/manifest.ts';
+import type { LoadedSettings } from '../config/load.ts';
+import { followSettings } from '../config/reload.ts';
+import { MIGRATIONS } from '../migrations/all.ts';
+import { BlobStore } from '../storage/blobs.ts';
+import { createDataSource, migrate } from '../storage/database.ts';
+import { DeliveriesRepository } from '../storage/deliveries.repository.ts';
+import { EmbeddedPostgres } from '../storage/embedded-postgres.ts';
+import { lockHome } from '../storage/home-lock.ts';
+import { IntakeRepository } from '../storage/intake.repository.ts';
+import { Journal } from '../storage/journal.ts';
+import { Receiver } from '../storage/receive.ts';
+import { StudyEvents } from '../storage/study-events.ts';
+import { WorkitemsRepository } from '../storage/workitems.repository.ts';
+import { deliverDue } from './delivery/delivery.ts';
+import { StoredObjects } from './dicomweb/stored-objects.ts';
+import { startDimseServer, type DimseServer } from './dimse/server.ts';
+import { ensurePage } from './http/build-page.ts';
+import type { HealthReport } from './http/health.ts';
+import { createMetrics, observe } from './http/metrics.ts';
+import { startHttpServer } from './http/server.ts';
+import { analyzeImage } from './pipeline/analysis.ts';
+import { closeStudy } from './pipeline/completion.ts';
+import { Indexer } from './pipeline/indexer.ts';
+import { JobQueue } from './pipeline/queue.ts';
+import { makeResults } from './pipeline/reporting.ts';
+import { PostgresWorklist } from './worklist/postgres-worklist.ts';
+
+export interface Gateway {
+  httpPort: number;
+  /** Undefined where this process has no intake role. */
+  dimsePort: number | undefined;
+  /** Takes nothing new, finishes what is being received, and ends everything. */
+  stop(): Promise<void>;
+}
+
+/** A Postgres of others may come up after the gateway. */
+const DATABASE_LIMIT_MS = 60_000;
+/** Analyses asked for at a time: the analyzer forms its batches from them. */
+const ANALYSES = { batch: 8, concurrency: 3 };
+
+/** Everything that was started, to be ended in the opposite order. */
+class Cleanup {
+  readonly #steps: (() => Promise<unknown> | void)[] = [];
+
+  add(step: () => Promise<unknown> | void): void {
+    this.#steps.push(step);
+  }
+
+  async run(log: Logger): Promise<void> {
+    for (let step = this.#steps.pop(); step; step = this.#steps.pop()) {
+      try {
+        await step();
+      } catch (error) {
+        log.error({ err: error }, 'something did not end in order');
+      }
+    }
+  }
+}
+
+/** @throws {SettingsError | HomeInUseError | ModelPackageError | Error} nothing is left running then */
+export async function startGateway(first: LoadedSettings, log: Logger): Promise<Gateway> {
+  const cleanup = new Cleanup();
+  try {
+    return await start(first, log, cleanup);
+  } catch (error) {
+    await cleanup.run(log);
+    throw error;
+  }
+}
+
+async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Promise<Gateway> {
+  let current = first;
+  const settings = (): LoadedSettings => current;
+  const has = (role: LoadedSettings['roles'][number]): boolean => first.roles.includes(role);
+  const { home } = first;
+  await mkdir(home, { recursive: true });
+  if (has('intake') || first.databaseUrl === undefined) cleanup.add(await lockHome(home));
+  const portsFile = join(home, 'ports.json');
+  await rm(portsFile, { force: true });
+
+  const models = await Promise.all(first.models.map((folder) => loadPackage(folder)));
+  checkModels(first, models);
+  const analyzer = has('analysis') ? await startAnalyzer({ models, inference: first.inference, uidRoot: first.uidRoot, log }) : undefined;
+  if (analyzer) cleanup.add(() => analyzer.close());
+  const encoder = new ResultEncoder();
+  cleanup.add(() => encoder.close());
+  const databaseUrl = first.databaseUrl ?? (await startEmbedded(home, log, cleanup));
+  const dataSource = await connect(databaseUrl, log);
+  cleanup.add(() => dataSource.destroy());
+  const queue = new JobQueue(databaseUrl, log);
+  await queue.start(first.destinations.map(({ name }) => name), first.databaseUrl === undefined);
+  cleanup.add(() => queue.stop());
+  const events = new StudyEvents(databaseUrl, log);
+  await events.start();
+  cleanup.add(() => events.stop());
+
+  const metrics = createMetrics();
+  const blobs = new BlobStore(home, log);
+  const journal = await Journal.open(home, log);
+  const workitems = new WorkitemsRepository(dataSource);
+  const deliveries = new DeliveriesRepository(dataSource);
+  const repository = new IntakeRepository(dataSource);
+
+  const indexer = new Indexer({
+    settings, repository, queue, journal, blobs, log,
+    onIndexed: ({ outcome }) => metrics.indexed.inc({ outcome }),
+  });
+  cleanup.add(() => indexer.stop());
+  const receiver = new Receiver({
+    blobs, journal, log,
+    limits: first.limits,
+    onDurable: (instance) => indexer.add(instance),
+    ...(first.intake.changedVersions === 'refuse' && {
+      isKnownOtherwise: (sopInstanceUid: string, digest: string) => repository.isKnownOtherwise(sopInstanceUid, digest),
+    }),
+  });
+  if (has('intake')) {
+    await blobs.sweepIncoming();
+    await indexer.replay();
+  }
+
+  if (analyzer) await serveAnalysis(analyzer);
+  const served = new Set<string>();
+  if (has('delivery')) await serveDestinations(first);
+  const dimse = has('intake') ? await listenDimse() : undefined;
+  const webRoot = has('web') ? await ensurePage(log) : undefined;
+  const health = { live: () => live(analyzer), ready: () => ready(dataSource, home, first, analyzer) };
+  const about = () => ({ aeTitle: first.dimse.aeTitle, dimsePort: dimse?.port ?? 0, version: VERSION });
+  const http = await startHttpServer({
+    settings: first, receiver, health, about, webRoot, log, events,
+    indexed: (blobId) => indexer.indexed(blobId),
+    dicomweb: new StoredObjects(dataSource, blobs),
+    worklist: new PostgresWorklist(dataSource),
+    metrics: metrics.registry,
+  });
+  cleanup.add(() => http.drain());
+  observe(metrics, {
+    backlog: () => indexer.backlog,
+    associations: () => dimse?.associations() ?? 0,
+    queues: () => queue.depth(),
+    deliveries: () => deliveries.summary(),
+  });
+  cleanup.add(followSettings(first, {
+    changed: (next, restart) => {
+      current = next;
+      dimse?.configure(next);
+      if (has('delivery')) void serveDestinations(next).catch((error: unknown) => log.error({ err: error }, 'a new destination could not be served'));
+      log.info({ restart }, restart.length > 0 ? 'settings reloaded; some keys count only after a restart' : 'settings reloaded');
+    },
+    rejected: (error) => log.error({ problems: error.problems }, 'the settings were edited and are wrong; the old ones stay'),
+  }));
+
+  await writePorts(portsFile, { http: http.port, ...(dimse && { dimse: dimse.port }), pid: process.pid });
+  cleanup.add(() => rm(portsFile, { force: true }));
+  log.info({ http: http.port, dimse: dimse?.port, aeTitle: first.dimse.aeTitle, roles: first.roles }, 'ready');
+  return { httpPort: http.port, dimsePort: dimse?.port, stop: () => cleanup.run(log) };
+
+  async function serveAnalysis(started: Analyzer): Promise<void> {
+    const digests = new Map(models.map(({ manifest }) => [manifest.name, digestOf(manifest)]));
+    const settingsDigest = (model: string): string => digests.get(model) ?? '';
+    const shared = { settings, workitems, queue, blobs, log, settingsDigest };
+    await queue.work('analyze', ANALYSES, async (jobs) => {
+      const onAnalysis = (model: string, outcome: { status: string; milliseconds?: number }): void => {
+        metrics.analyses.inc({ model, status: outcome.status });
+        if (outcome.milliseconds !== undefined) metrics.inferenceMilliseconds.observe({ model }, outcome.milliseconds);
+      };
+      await Promise.all(jobs.map(({ instanceId }) => analyzeImage(instanceId, { ...shared, analyzer: started, onAnalysis })));
+    });
+    await queue.work('close', { batch: 20 }, async (jobs) => {
+      for (const { studyInstanceUid } of jobs) await closeStudy(studyInstanceUid, shared);
+    });
+    await queue.work('report', { concurrency: 2 }, async (jobs) => {
+      for (const { workitemId } of jobs)
+        await makeResults(workitemId, { ...shared, models: () => models, encode: (outcome) => encoder.encode(outcome) });
+    });
+  }
+
+  async function serveDestinations(next: LoadedSettings): Promise<void> {
+    for (const { name } of next.destinations.filter((destination) => !served.has(destination.name))) {
+      served.add(name);
+      await queue.addDestination(name);
+      await queue.work('deliver', { destination: name }, (_jobs, signal) =>
+        deliverDue(name, {
+          settings, deliveries, queue, blobs, log,
+          onDelivery: (destination, outcome, seconds) => {
+            metrics.deliveryTries.inc({ destination, outcome });
+            if (outcome === 'delivered') metrics.deliverySeconds.observe({ destination }, seconds);
+          },
+        }, signal),
+      );
+      // What was due while nobody served this destination.
+      await queue.send('deliver', { destination: name });
+    }
+  }
+
+  async function listenDimse(): Promise<DimseServer> {
+    const server = await startDimseServer({
+      settings: first, receiver, log,
+      metrics: {
+        association: (outcome) => metrics.associations.inc({ outcome }),
+        stored: (status, bytes, milliseconds) => {
+          metrics.stored.inc({ status: status.toString(16).padStart(4, '0').toUpperCase() });
+          metrics.storedBytes.inc(bytes);
+          metrics.storeSeconds.observe(milliseconds / 1000);
+        },
+      },
+    });
+    cleanup.add(() => server.drain());
+    return server;
+  }
+}
+
+const VERSION = (JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+
+/** @throws {Error} naming the route and the model that is not there */
+function checkModels(settings: LoadedSettings, models: ModelPackage[]): void {
+  for (const route of settings.routes)
+    for (const name of route.models)
+      if (!models.some(({ manifest }) => manifest.name === name))
+        throw new Error(`route "${route.name}" wants model "${name}"; the settings bring ${models.map(({ manifest }) => manifest.name).join(', ') || 'none'}`);
+}
+
+async function startEmbedded(home: string, log: Logger, cleanup: Cleanup): Promise<string> {
+  const postgres = new EmbeddedPostgres({ home, log });
+  cleanup.add(() => postgres.stop());
+  await postgres.start();
+  return postgres.url;
+}
+
+async function connect(url: string, log: Logger): Promise<DataSource> {
+  for (const deadline = Date.now() + DATABASE_LIMIT_MS; ; ) {
+    const dataSource = createDataSource(url, MIGRATIONS);
+    try {
+      await dataSource.initialize();
+      const migrated = await migrate(dataSource);
+      if (migrated.length > 0) log.info({ migrations: migrated }, 'the database schema was brought up to date');
+      return dataSource;
+    } catch (error) {
+      if (dataSource.isInitialized) await dataSource.destroy();
+      if (Date.now() > deadline) throw new Error(`Postgres cannot be used: ${(error as Error).message}`, { cause: error });
+      log.warn({ err: error }, 'waiting for Postgres');
+      await sleep(1000);
+    }
+  }
+}
+
+function digestOf(manifest: ModelPackage['manifest']): string {
+  return createHash('sha256').update(JSON.stringify(manifest)).digest('hex');
+}
+
+function live(analyzer: Analyzer | undefined): HealthReport {
+  const checks: HealthReport['checks'] = { process: { ok: true } };
+  for (const { model, chosen, rejected } of analyzer?.providers() ?? [])
+    checks[`model ${model}`] = { ok: true, detail: [`runs on ${chosen}`, ...rejected.map(({ provider, why }) => `not on ${provider}: ${why}`)].join('; ') };
+  return { ok: true, checks };
+}
+
+async function ready(dataSource: DataSource, home: string, { limits }: LoadedSettings, analyzer: Analyzer | undefined): Promise<HealthReport> {
+  const database = await dataSource.query('select 1').then(() => ({ ok: true }), (error: Error) => ({ ok: false, detail: error.message }));
+  const { bavail, bsize } = await statfs(home);
+  const free = bavail * bsize;
+  const disk = { ok: free > limits.freeDiskBytes, detail: `${Math.round(free / 1e9)} GB free, ${Math.round(limits.freeDiskBytes / 1e9)} GB are kept free` };
+  const checks = { ...live(analyzer).checks, database, disk };
+  return { ok: Object.values(checks).every(({ ok }) => ok), checks };
+}
+
+/** Atomic, so that whoever waits for the file never reads half of it. */
+async function writePorts(file: string, ports: { http: number; dimse?: number; pid: number }): Promise<void> {
+  await writeFile(`${file}.new`, JSON.stringify(ports));
+  await rename(`${file}.new`, file);
+}
