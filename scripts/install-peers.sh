@@ -1,0 +1,19 @@
+#!/bin/sh
+# Installs the Debian packages that the peer and browser tests speak to: DICOM peers, validators, a browser.
+# Run as root, or by somebody who may use sudo.
+set -eu
+packages="dcmtk orthanc orthanc-dicomweb dicom3tools pixelmed-apps default-jre-headless libgdcm-tools chromium fonts-dejavu-core python3 util-linux"
+missing=""
+for package in $packages; do
+  dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
+done
+if [ -z "$missing" ]; then
+  echo "peers: all installed"
+  exit 0
+fi
+as_root=""
+[ "$(id -u)" = 0 ] || as_root="sudo"
+export DEBIAN_FRONTEND=noninteractive
+$as_root apt-get update -q
+# Orthanc's package starts a service of its own; the tests start theirs, so it must not come up (invoke-rc.d asks policy-rc.d).
+$as_root apt-get install -y -q --no-install-recommends $missing
