@@ -13,7 +13,8 @@ import type { OutputTensor } from './outputs.ts';
 // The gateway decides when to stop, also where a terminal or a service manager signals the whole group.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
-process.on('disconnect', () => process.exit());
+// Not by exit(), which would wait for a driver that hangs.
+process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 
 let session: InferenceSession;
 let manifest: Manifest;
