@@ -30,6 +30,8 @@ export interface Received {
   context: ReceiveContext;
   bytes: number;
   sha256: string;
+  /** The file with the dataset, until the server is stopped. */
+  path: string;
 }
 
 /** Writes each dataset to a file, and counts what it began and kept. */
@@ -54,14 +56,15 @@ export class FileSink implements InstanceReceiver {
       await this.before(context);
       const hash = createHash('sha256');
       let bytes = 0;
-      await using file = await open(join(this.#folder, `${this.begun}.dcm`), 'w');
+      const path = join(this.#folder, `${this.begun}.dcm`);
+      await using file = await open(path, 'w');
       for await (const chunk of source) {
         await file.write(chunk);
         hash.update(chunk);
         bytes += chunk.length;
       }
       await this.after(context);
-      this.received.push({ context, bytes, sha256: hash.digest('hex') });
+      this.received.push({ context, bytes, sha256: hash.digest('hex'), path });
     } catch (error) {
       this.broken += 1;
       throw error;
