@@ -23,7 +23,8 @@ export function accessLog(log: Logger, metrics: Registry): RequestHandler {
     response.once('close', () => {
       const milliseconds = performance.now() - started;
       // The pattern, not the address: one label for all studies.
-      const route = typeof request.route?.path === 'string' ? request.route.path : 'other';
+      const patterns: unknown = request.route?.path;
+      const route = String((Array.isArray(patterns) ? patterns[0] : patterns) ?? 'other');
       const bytesReceived = Math.max(0, socket.bytesRead - before);
       seconds.observe({ method: request.method, route, status: response.statusCode }, milliseconds / 1000);
       received.inc(bytesReceived);

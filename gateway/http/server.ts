@@ -20,8 +20,11 @@ export interface HttpServer {
 export async function startHttpServer(options: HttpOptions): Promise<HttpServer> {
   const { app, streams } = await createApp(options);
   let draining = false;
+  const running = new Set<ServerResponse>();
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
     if (draining) response.setHeader('Connection', 'close');
+    running.add(response);
+    response.once('close', () => running.delete(response));
     app(request, response);
   };
   // A body may take as long as its sender needs; that bytes keep coming is watched by who reads them.
@@ -53,6 +56,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
           resolve();
         });
         server.closeIdleConnections();
+        for (const response of running) if (!response.headersSent) response.setHeader('Connection', 'close');
       });
     },
   };
