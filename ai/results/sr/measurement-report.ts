@@ -5,7 +5,7 @@ import { findingLabel, type StudyOutcome } from '../outcome.ts';
 import { summaryOf, type StudySummary } from '../wording.ts';
 import { codedItem, container, textItem, uidItem } from './content-items.ts';
 import { imageLibrary, showsChest } from './image-library.ts';
-import { imageStatement, regionStatements } from './statements.ts';
+import { algorithmIdentification, imageStatement, regionStatements } from './statements.ts';
 
 /** The root content item; its elements belong into the document's own dataset. */
 export function measurementReport(study: StudyOutcome): Dataset {
@@ -70,22 +70,6 @@ function imagingMeasurements(study: StudyOutcome): Dataset[] {
   return [container(CONCEPT.imagingMeasurements, [...algorithmIdentification(study), ...regions], { relationship: 'CONTAINS' })];
 }
 
-/** TID 4019: name, version and what the outcome depends on besides. */
-function algorithmIdentification(study: StudyOutcome): Dataset[] {
-  const { model, settingsDigest, images } = study;
-  const thresholds = new Set(images.flatMap(({ outcome }) => (outcome.status === 'analyzed' ? [outcome.threshold] : [])));
-  const parameters = [
-    `sha256=${model.sha256}`,
-    `settings=${settingsDigest}`,
-    ...[...thresholds].map((threshold) => `threshold=${threshold}`),
-  ];
-  return [
-    textItem('HAS CONCEPT MOD', CONCEPT.algorithmName, model.name),
-    textItem('HAS CONCEPT MOD', CONCEPT.algorithmVersion, model.version),
-    ...parameters.map((parameter) => textItem('HAS CONCEPT MOD', CONCEPT.algorithmParameters, parameter)),
-  ];
-}
-
 /**
  * The study as a whole, in a code that needs no tree to be walked (CID 6047) and in words; then a group for each frame (TID 1501).
  * The frames' groups stand here, not among the regions, because a reader of Imaging Measurements, like the validator that we
@@ -97,7 +81,6 @@ function qualitativeEvaluations(study: StudyOutcome): Dataset {
   return container(
     CONCEPT.qualitativeEvaluations,
     [
-      ...algorithmIdentification(study),
       codedItem('CONTAINS', CONCEPT.processingSummary, processingSummary(summary)),
       ...(summary.analyzed > 0 ? [codedItem('CONTAINS', finding, summary.positive > 0 ? VALUE.present : VALUE.absent)] : []),
       textItem('CONTAINS', CONCEPT.conclusion, summary.sentence),

@@ -1,5 +1,5 @@
 // What the report states about one frame: TID 1501 Measurement and Qualitative Evaluation Group for the frame as a whole,
-// TID 1410 Planar ROI Measurements for each region (PS3.16).
+// TID 1410 Planar ROI Measurements for each region, TID 4019 Algorithm Identification for both (PS3.16).
 import { num, type Dataset } from '../../../storage/dicom/dataset.ts';
 import type { AnalyzedOutcome, Region } from '../../analysis.ts';
 import { CONCEPT, UNIT, VALUE } from '../codes.ts';
@@ -9,6 +9,22 @@ import { missingAnalysis } from '../wording.ts';
 import { codedItem, container, imageItem, numberItem, polylineItem, textItem, uidItem } from './content-items.ts';
 import { imageReference } from './image-library.ts';
 
+/** TID 4019: name, version and what the outcome depends on besides. @param outcomes whose thresholds are named */
+export function algorithmIdentification(study: StudyOutcome, outcomes = study.images.map((image) => image.outcome)): Dataset[] {
+  const { model, settingsDigest } = study;
+  const thresholds = new Set(outcomes.flatMap((outcome) => (outcome.status === 'analyzed' ? [outcome.threshold] : [])));
+  const parameters = [
+    `sha256=${model.sha256}`,
+    `settings=${settingsDigest}`,
+    ...[...thresholds].map((threshold) => `threshold=${threshold}`),
+  ];
+  return [
+    textItem('HAS CONCEPT MOD', CONCEPT.algorithmName, model.name),
+    textItem('HAS CONCEPT MOD', CONCEPT.algorithmVersion, model.version),
+    ...parameters.map((parameter) => textItem('HAS CONCEPT MOD', CONCEPT.algorithmParameters, parameter)),
+  ];
+}
+
 /** @param index place of the image in the study, from 0 */
 export function imageStatement(study: StudyOutcome, image: OutcomeImage, index: number): Dataset {
   return container(
@@ -16,6 +32,7 @@ export function imageStatement(study: StudyOutcome, image: OutcomeImage, index: 
     [
       textItem('HAS OBS CONTEXT', CONCEPT.trackingIdentifier, imageName(image, index)),
       uidItem('HAS OBS CONTEXT', CONCEPT.trackingUid, statementUid(study, image)),
+      ...algorithmIdentification(study, [image.outcome]),
       ...(image.outcome.status === 'analyzed' ? analyzed(study, image.outcome) : notAnalyzed(image)),
       imageItem('CONTAINS', imageReference(image)),
     ],

@@ -1,0 +1,90 @@
+// The band beneath the image: what was found, by what, when, and that it is for research.
+import type { AnalyzedOutcome } from '../../analysis.ts';
+import { GATEWAY_VERSION } from '../equipment.ts';
+import type { OutcomeImage, StudyOutcome } from '../outcome.ts';
+import { RESEARCH_USE, count, findingStatement, percent } from '../wording.ts';
+import { COLOURS } from './colours.ts';
+import type { OverlayGeometry } from './geometry.ts';
+import { fitLine, type Weight } from './lettering.ts';
+
+interface LegendText {
+  text: string;
+  weight: Weight;
+  colour: string;
+  /** Font size as a share of the overlay's width. */
+  size: number;
+}
+
+/** Baselines of the four lines, in shares of the overlay's width below the top of the band. */
+const BASELINES = [0.044, 0.079, 0.111, 0.14] as const;
+const MARGIN = 0.02;
+
+/** SVG of the band. @param made the moment of the result, as people read it */
+export function legendSvg(
+  study: StudyOutcome,
+  image: OutcomeImage,
+  outcome: AnalyzedOutcome,
+  made: string,
+  geometry: OverlayGeometry,
+): string {
+  const { width, height, legendTop } = geometry;
+  const lines = legendLines(study, image, outcome, made);
+  const room = width * (1 - 2 * MARGIN);
+  const drawn = lines.map(([left, right], row) => {
+    const y = legendTop + BASELINES[row]! * width;
+    const rightLine = right && fitLine(right.text, right.size * width, room * 0.62, right.weight);
+    const leftLine = fitLine(left.text, left.size * width, room - (rightLine ? rightLine.width + MARGIN * width : 0), left.weight);
+    return (
+      glyphs(leftLine.path, MARGIN * width, y, left.colour) +
+      (right && rightLine ? glyphs(rightLine.path, width * (1 - MARGIN) - rightLine.width, y, right.colour) : '')
+    );
+  });
+  const rule = `<rect x="0" y="${legendTop}" width="${width}" height="${Math.max(2, Math.round(width / 500))}" fill="${COLOURS.rule}"/>`;
+  return `<rect x="0" y="${legendTop}" width="${width}" height="${height - legendTop}" fill="${COLOURS.band}"/>${rule}${drawn.join('')}`;
+}
+
+/** What stands on the left and on the right of each line. */
+export function legendLines(
+  study: StudyOutcome,
+  image: OutcomeImage,
+  outcome: AnalyzedOutcome,
+  made: string,
+): [left: LegendText, right?: LegendText][] {
+  const { model } = study;
+  const statement = findingStatement(study, outcome);
+  const small = { weight: 'normal', colour: COLOURS.quiet, size: 0.0175 } as const;
+  const frame = image.frames > 1 ? `, frame ${image.frame} of ${image.frames}` : '';
+  return [
+    [
+      { text: statement, weight: 'bold', colour: outcome.positive ? COLOURS.finding : COLOURS.text, size: 0.034 },
+      {
+        text: `Probability ${percent(outcome.probability)} (threshold ${percent(outcome.threshold)})`,
+        weight: 'normal',
+        colour: COLOURS.text,
+        size: 0.026,
+      },
+    ],
+    [
+      { text: regionsInWords(outcome), weight: 'normal', colour: COLOURS.text, size: 0.02 },
+      { text: RESEARCH_USE, weight: 'bold', colour: COLOURS.research, size: 0.019 },
+    ],
+    [
+      { text: `AI model ${model.name} ${model.version} (${model.manufacturer}), sha256 ${model.sha256.slice(0, 12)}`, ...small },
+      { text: `Analysed ${made}`, ...small },
+    ],
+    [
+      { text: `Image ${image.sopInstanceUid}${frame}`, ...small },
+      { text: `Hilum ${GATEWAY_VERSION}`, ...small },
+    ],
+  ];
+}
+
+function regionsInWords({ positive, regions }: AnalyzedOutcome): string {
+  if (regions.length === 0) return positive ? 'No region located' : 'No region marked';
+  const scores = regions.map((region, place) => `${place + 1}: ${percent(region.score)}`).join('   ');
+  return `${count(regions.length, 'region')}${positive ? '' : ' of low certainty'}   ${scores}`;
+}
+
+function glyphs(path: string, x: number, y: number, colour: string): string {
+  return `<path transform="translate(${x.toFixed(1)} ${y.toFixed(1)})" fill="${colour}" d="${path}"/>`;
+}
