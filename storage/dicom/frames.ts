@@ -1,5 +1,5 @@
-// One frame of the pixel data as it is stored: a slice of native data (PS3.5 8.1), or the fragments of an encapsulated frame found
-// by the Extended or Basic Offset Table, or by the codestreams themselves (PS3.5 A.4).
+// One frame of the pixel data as it is stored: a slice of native data (PS3.5 8.1), or the fragments of an encapsulated frame
+// found by the Extended or Basic Offset Table, or by the codestreams themselves (PS3.5 A.4).
 import { open } from 'node:fs/promises';
 import { DicomFormatError } from '../errors.ts';
 import { bytesOf, get, num, text } from './dataset.ts';
@@ -53,7 +53,7 @@ async function readNative(file: Part10, pixelData: PixelData, frame: number): Pr
   const start = (frame - 1) * length;
   expectSize(length, frame, pixelData);
   if (start + length > pixelData.length)
-    throw new DicomFormatError(`frame ${frame} needs ${start + length} bytes, but pixel data has only ${pixelData.length}`, pixelData.offset);
+    throw new DicomFormatError(`frame ${frame} needs ${start + length} bytes, pixel data has ${pixelData.length}`, pixelData.offset);
   if (!transferSyntax(file.transferSyntaxUid).bigEndian) return readRange(file, pixelData.offset + start, length);
   // Big endian: samples of 8 bits in OW are swapped in pairs, across the end of a frame of odd length as well.
   const word = bits > 16 ? bits / 8 : bits > 8 || pixelData.vr === 'OW' ? 2 : 1;
@@ -78,7 +78,8 @@ function samplesOfFrame(dataset: Dataset): number {
 }
 
 function expectSize(length: number, frame: number, pixelData: PixelData): void {
-  if (length > MAX_FRAME_BYTES) throw new DicomFormatError(`frame ${frame} is ${length} bytes long, more than can be read`, pixelData.offset);
+  if (length > MAX_FRAME_BYTES)
+    throw new DicomFormatError(`frame ${frame} is ${length} bytes long, more than can be read`, pixelData.offset);
 }
 
 async function readEncapsulated(file: Part10, pixelData: PixelData, frame: number, frames: number): Promise<Uint8Array> {
@@ -136,7 +137,7 @@ async function startsByCodestream(file: Part10, fragments: Fragment[], frames: n
   for (const [index, fragment] of fragments.entries()) {
     if (fragment.length < 4) continue;
     const marker = Buffer.from(await readRange(file, fragment.start, 4)).toString('hex');
-    if (marker.startsWith('ffd8ff') || marker.startsWith('ff4fff51') || marker.startsWith('ff0a') || marker === '0000000c') starts.push(index);
+    if (/^(ffd8ff|ff4fff51|ff0a|0000000c)/.test(marker)) starts.push(index);
   }
   return starts.length === frames && starts[0] === 0 ? starts : undefined;
 }

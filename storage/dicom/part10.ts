@@ -169,6 +169,16 @@ function isMagic(window: Window, offset: number): boolean {
   return window.has(offset, 4) && Buffer.from(window.slice(offset, 4)).toString('latin1') === 'DICM';
 }
 
+/**
+ * The start of a file, as far as the first element of its dataset.
+ * @throws {DicomFormatError} when it is no DICOM
+ */
+export function* readStart(window: Window): Reading<{ datasetOffset: number }> {
+  const front = yield* readFront(window, {});
+  if (!transferSyntax(front.transferSyntaxUid).deflated) yield* detectEncoding(window, front.datasetOffset, front);
+  return front;
+}
+
 function* readBody(window: Window, offset: number, front: Front): Reading<Body> {
   const encoding = yield* detectEncoding(window, offset, front);
   const reader = new DatasetReader(window, offset);
