@@ -10,9 +10,8 @@ export const FAILURE_REASON = {
   processingFailure: 0x0110,
   duplicateInstance: 0x0111,
   outOfResources: 0xa700,
+  /** Of another SOP class than it says, or of another study than the request's address. */
   doesNotMatch: 0xa900,
-  /** Of the range for a dataset that does not match: the study is not the one of the request's address. */
-  otherStudy: 0xa901,
   cannotUnderstand: 0xc000,
 } as const;
 
@@ -64,8 +63,7 @@ export class StoreResponse {
   /** A part that was not stored. @param name undefined when the part does not say which instance it is */
   fail(name: InstanceName | undefined, error: unknown): void {
     const comment = error instanceof Error ? error.message : String(error);
-    if (error instanceof OtherStudyError) this.#failures.push({ name, reason: FAILURE_REASON.otherStudy, comment, status: 409 });
-    else if (error instanceof IntakeRefusal) {
+    if (error instanceof IntakeRefusal) {
       const status = error.kind === 'out-of-room' ? 503 : error.kind === 'too-large' ? 413 : 409;
       this.#failures.push({ name, reason: REASON_OF_REFUSAL[error.kind], comment, status });
     } else if (error instanceof DicomFormatError || error instanceof WrongPartError)
@@ -112,8 +110,6 @@ export class StoreResponse {
   }
 }
 
-/** An instance of another study than the one of the request's address. */
-export class OtherStudyError extends Error {}
 /** A part that is not an instance: metadata, bulk data, a picture. */
 export class WrongPartError extends Error {}
 

@@ -2,12 +2,13 @@
 import type { Request, Response } from 'express';
 import type { Logger } from 'pino';
 import { IntakeRefusal } from '../../storage/errors.ts';
+import type { ReceiveContext } from '../../storage/receive.ts';
 import { answer, continueBody } from '../http/answer.ts';
 import { HttpError, RETRY_AFTER_SECONDS } from '../http/errors.ts';
 import { covers, parseAccept, parseMediaType } from '../http/header-parameters.ts';
 import { isBoundary, MultipartError, readMultipart, type Part } from './multipart.ts';
 import { PartHead } from './part-head.ts';
-import { OtherStudyError, StoreResponse, WrongPartError, type StoredInstance } from './store-response.ts';
+import { StoreResponse, WrongPartError, type StoredInstance } from './store-response.ts';
 import { requireUid } from './uid-path.ts';
 
 /** A caller that sends nothing for this long is given up; a slow line sends something. */
@@ -19,18 +20,10 @@ const MAX_SKIPPED_BYTES = 256 * 1024 * 1024;
 /** A retrieve right after the response should find the instance; it is durable all the same when indexing takes longer. */
 const INDEX_WAIT_MILLISECONDS = 2_000;
 
-/** What intake is told of where an instance comes from. */
-export interface StowContext {
-  transport: 'stow';
-  address: string;
-  associationId: string;
-  /** The study of the request's address: an instance of another one is to be refused. */
-  studyInstanceUid?: string;
-}
-
+/** The part of intake that STOW-RS needs (storage/receive.ts). */
 export interface InstanceReceiver {
   /** Resolves once the instance is durable. @throws {IntakeRefusal} */
-  receive(source: AsyncIterable<Uint8Array>, context: StowContext): Promise<StoredInstance & { blobId: string }>;
+  receive(source: AsyncIterable<Uint8Array>, context: ReceiveContext): Promise<StoredInstance & { blobId: string }>;
 }
 
 export interface StowOptions {
@@ -47,7 +40,7 @@ export async function storeInstances(request: Request, response: Response, optio
   continueBody(request, response);
   const requestId = String(response.locals['requestId']);
   const log = options.log.child({ requestId });
-  const context: StowContext = {
+  const context: ReceiveContext = {
     transport: 'stow',
     address: request.socket.remoteAddress ?? '',
     associationId: requestId,
@@ -82,7 +75,7 @@ export async function storeInstances(request: Request, response: Response, optio
 /** Hands one part to intake; `stop` when the rest is not worth sending. @throws what stopped the body itself */
 async function storePart(
   part: Part,
-  context: StowContext,
+  context: ReceiveContext,
   outcome: StoreResponse,
   receiver: InstanceReceiver,
   log: Logger,
@@ -95,17 +88,17 @@ async function storePart(
   const head = new PartHead(part.body);
   try {
     const instance = await receiver.receive(head.stream(), context);
-    if (context.studyInstanceUid !== undefined && instance.studyInstanceUid !== context.studyInstanceUid)
-      throw new OtherStudyError(`the instance belongs to study ${instance.studyInstanceUid}`);
     outcome.store(instance);
     return { blobId: instance.blobId };
   } catch (error) {
     if (head.failure !== undefined) throw head.failure;
     const name = await head.name();
     if (head.failure !== undefined) throw head.failure;
-    if (!(error instanceof IntakeRefusal || error instanceof OtherStudyError)) log.error({ err: error }, 'storing an instance failed');
     outcome.fail(name, error);
-    if (!(error instanceof IntakeRefusal)) return {};
+    if (!(error instanceof IntakeRefusal)) {
+      log.error({ err: error }, 'storing an instance failed');
+      return {};
+    }
     // With no room for the first there is none for the rest: better to say so now than after all of it was sent.
     if (error.kind === 'out-of-room') return { stop: outcome.storedCount === 0 };
     if (error.kind !== 'too-large' || (await skipWithin(part, MAX_SKIPPED_BYTES))) return {};

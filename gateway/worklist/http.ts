@@ -19,7 +19,12 @@ const change = z.strictObject({ reading: z.enum(READING_STATES) });
 /** GET /api/worklist?limit&after: `{ entries, next }`, in reading order. */
 export async function listWorklist(request: Request, response: Response, worklist: WorklistSource): Promise<void> {
   const wanted = page.parse(request.query);
-  response.json(await worklist.list(wanted));
+  try {
+    response.json(await worklist.list(wanted));
+  } catch (error) {
+    if (error instanceof RangeError) throw new HttpError(400, error.message, {}, { cause: error });
+    throw error;
+  }
 }
 
 /** GET /api/studies/{uid}: the entry with its instances, analyses, results and deliveries. */

@@ -76,7 +76,12 @@ export type StudyAnalysis = AnalysisOutcome & {
 export interface StudyResult {
   kind: string;
   sopInstanceUid: string;
+  seriesInstanceUid: string;
   sopClassUid: string;
+  /** The image that an overlay shows. */
+  sourceSopInstanceUid: string | null;
+  /** SOP Instance UID of the preferred form, which this one stands in for where a destination does not accept that. */
+  alternativeTo: string | null;
   createdAt: string;
   current: boolean;
   /** SOP Instance UID of the report that this one replaces. */
@@ -105,7 +110,8 @@ export interface StudyDetail extends WorklistEntry {
 
 export interface WorklistSource {
   /** In reading order: positives by probability, then what is unknown, then negatives; oldest first within each.
-   * @param after `next` of the page before */
+   * @param page `after` is `next` of the page before
+   * @throws {RangeError} when `after` is no such thing */
   list(page: { limit: number; after?: string | undefined }): Promise<{ entries: WorklistEntry[]; next: string | null }>;
   study(studyInstanceUid: string): Promise<StudyDetail | undefined>;
   /** Resolves to false when there is no such study. */

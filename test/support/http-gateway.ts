@@ -1,77 +1,72 @@
 // The HTTP side alone, on a free port, keeping what it is sent in a folder: for tests of the protocol, without database or analysis.
-import { createHash, randomUUID } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import pino from 'pino';
+import pino, { type Logger } from 'pino';
 import { Registry } from 'prom-client';
 import { settingsSchema } from '../../config/settings.ts';
+import type { DicomwebSource, RetrievableInstance } from '../../gateway/dicomweb/source.ts';
+import type { InstanceReceiver } from '../../gateway/dicomweb/stow-rs.ts';
 import type { HttpOptions } from '../../gateway/http/app.ts';
 import { startHttpServer, type HttpServer } from '../../gateway/http/server.ts';
-import type { DicomwebSource, RetrievableInstance } from '../../gateway/dicomweb/source.ts';
-import type { InstanceReceiver, StowContext } from '../../gateway/dicomweb/stow-rs.ts';
-import { dataset, text, type Dataset } from '../../storage/dicom/dataset.ts';
-import { readPart10 } from '../../storage/dicom/part10.ts';
+import { BlobStore } from '../../storage/blobs.ts';
+import { dataset, type Dataset } from '../../storage/dicom/dataset.ts';
 import { writePart10 } from '../../storage/dicom/write.ts';
-import { DicomFormatError, IntakeRefusal } from '../../storage/errors.ts';
+import { Journal } from '../../storage/journal.ts';
+import { Receiver, type DurableInstance, type ReceiveContext } from '../../storage/receive.ts';
 import { MemoryWorklist } from './memory-worklist.ts';
 
-/** Keeps instances as files; refuses what is not DICOM, what belongs to another study, and whatever a test wants refused. */
+/** Real intake into a folder; what is durable can be retrieved at once, without a database. */
 export class FolderStore implements InstanceReceiver, DicomwebSource {
-  readonly folder: string;
-  readonly contexts: StowContext[] = [];
-  refuse: IntakeRefusal | undefined;
-  maxBytes = Infinity;
-  readonly #instances = new Map<string, RetrievableInstance & { header: Dataset }>();
+  /** Read at each instance, so that a test can take the room away. */
+  readonly limits = { instanceBytes: 2 ** 33, freeDiskBytes: 0, journalInstances: 10_000 };
+  readonly contexts: ReceiveContext[] = [];
+  readonly #home: string;
+  readonly #receiver: Receiver;
+  readonly #instances: Map<string, DurableInstance>;
 
-  constructor(folder: string) {
-    this.folder = folder;
+  private constructor(home: string, receiver: Receiver, instances: Map<string, DurableInstance>) {
+    this.#home = home;
+    this.#receiver = receiver;
+    this.#instances = instances;
   }
 
-  async receive(source: AsyncIterable<Uint8Array>, context: StowContext) {
+  static async open(home: string, log: Logger): Promise<FolderStore> {
+    const instances = new Map<string, DurableInstance>();
+    const onDurable = (instance: DurableInstance): void => void instances.set(keyOf(instance.studyInstanceUid, instance.seriesInstanceUid, instance.sopInstanceUid), instance);
+    const limits = { instanceBytes: 0, freeDiskBytes: 0, journalInstances: 0 };
+    const receiver = new Receiver({ blobs: new BlobStore(home, log), journal: await Journal.open(home, log), limits, onDurable, log });
+    const store = new FolderStore(home, receiver, instances);
+    Object.defineProperties(limits, Object.fromEntries(Object.keys(limits).map((name) => [name, { get: () => store.limits[name as keyof typeof limits] }])));
+    return store;
+  }
+
+  receive(source: AsyncIterable<Uint8Array>, context: ReceiveContext): Promise<DurableInstance> {
     this.contexts.push(context);
-    if (this.refuse) throw this.refuse;
-    const blobId = randomUUID();
-    const path = join(this.folder, blobId);
-    const { maxBytes } = this;
-    let bytes = 0;
-    try {
-      await pipeline(source, async function* (chunks) {
-        for await (const chunk of chunks as AsyncIterable<Uint8Array>) {
-          bytes += chunk.length;
-          if (bytes > maxBytes) throw new IntakeRefusal('too-large', `longer than ${maxBytes} bytes`);
-          yield chunk;
-        }
-      }, createWriteStream(path));
-      const file = await readPart10(path);
-      const [studyInstanceUid = '', seriesInstanceUid = '', sopInstanceUid = '', sopClassUid = ''] = ['StudyInstanceUID', 'SeriesInstanceUID', 'SOPInstanceUID', 'SOPClassUID']
-        .map((keyword) => text(file.dataset, keyword));
-      if (context.studyInstanceUid !== undefined && context.studyInstanceUid !== studyInstanceUid) throw new IntakeRefusal('mismatch', `the instance is of study ${studyInstanceUid}`);
-      this.#instances.set(`${studyInstanceUid}/${seriesInstanceUid}/${sopInstanceUid}`, { path, bytes, transferSyntaxUid: file.transferSyntaxUid, header: file.dataset });
-      return { blobId, studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid };
-    } catch (error) {
-      await rm(path, { force: true });
-      if (error instanceof DicomFormatError) throw new IntakeRefusal('not-understood', error.message, { cause: error });
-      throw error;
-    }
+    return this.#receiver.receive(source, context);
   }
 
   async *studyMetadata(studyInstanceUid: string): AsyncGenerator<Dataset> {
-    for (const [key, instance] of this.#instances) if (key.startsWith(`${studyInstanceUid}/`)) yield instance.header;
+    for (const instance of this.#instances.values()) if (instance.studyInstanceUid === studyInstanceUid) yield instance.header.dataset;
   }
 
   async instance(study: string, series: string, sop: string): Promise<RetrievableInstance | undefined> {
-    return this.#instances.get(`${study}/${series}/${sop}`);
+    const found = this.#instances.get(keyOf(study, series, sop));
+    return found && { path: found.header.path, transferSyntaxUid: found.header.transferSyntaxUid, bytes: found.bytes };
   }
 
-  /** Sizes of the files that are kept. */
-  async kept(): Promise<number[]> {
-    const names = await readdir(this.folder);
-    return Promise.all(names.map(async (name) => (await stat(join(this.folder, name))).size));
+  /** How many files there are, of instances, of parts of instances, and of the journal. */
+  async kept(): Promise<{ blobs: number; incoming: number; journal: number }> {
+    const count = async (folder: string, ending: string): Promise<number> =>
+      (await readdir(join(this.#home, folder), { recursive: true }).catch(() => [])).filter((name) => name.endsWith(ending)).length;
+    return { blobs: await count('blobs', '.dcm'), incoming: await count('incoming', ''), journal: await count('journal', '.json') };
   }
+}
+
+function keyOf(study: string, series: string, sop: string): string {
+  return `${study}/${series}/${sop}`;
 }
 
 export interface TestGateway {
@@ -85,9 +80,10 @@ export interface TestGateway {
 
 export async function startTestGateway(options: Partial<HttpOptions> = {}): Promise<TestGateway> {
   const folder = await mkdtemp(join(tmpdir(), 'hilum-http-'));
-  const store = new FolderStore(folder);
   const worklist = new MemoryWorklist();
   const logged: string[] = [];
+  const log = pino({ level: 'info' }, { write: (line: string) => void logged.push(line) });
+  const store = await FolderStore.open(folder, log);
   const settings = settingsSchema.parse({ http: { port: 0 }, limits: { drainSeconds: 2 } });
   const server = await startHttpServer({
     settings,
@@ -99,7 +95,7 @@ export async function startTestGateway(options: Partial<HttpOptions> = {}): Prom
     health: { live: () => ({ ok: true, checks: {} }), ready: async () => ({ ok: true, checks: { database: { ok: true } } }) },
     about: () => ({ aeTitle: 'HILUM', dimsePort: 11112, version: '0.1.0' }),
     metrics: new Registry(),
-    log: pino({ level: 'info' }, { write: (line: string) => void logged.push(line) }),
+    log,
     webRoot: undefined,
     ...options,
   });
