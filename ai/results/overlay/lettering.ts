@@ -1,7 +1,30 @@
 // Text as outlines, from fonts that come with the package: a fresh machine may have none, and then text in a picture stays away.
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { parse, type Font, type Glyph } from 'opentype.js';
+
+/** What we use of opentype.js, which is CommonJS and brings no types. */
+interface PathCommand {
+  type: 'M' | 'L' | 'C' | 'Q' | 'Z';
+  x?: number;
+  y?: number;
+  x1?: number;
+  y1?: number;
+  x2?: number;
+  y2?: number;
+}
+interface Glyph {
+  /** 0 is the box for what the font does not have. */
+  index: number;
+  advanceWidth?: number;
+  getPath(x: number, y: number, fontSize: number): { commands: PathCommand[] };
+}
+interface Font {
+  unitsPerEm: number;
+  charToGlyph(character: string): Glyph;
+  getKerningValue(left: Glyph, right: Glyph): number;
+}
+const opentype = createRequire(import.meta.url)('opentype.js') as { parse(file: ArrayBuffer): Font };
 
 export type Weight = 'normal' | 'bold';
 
@@ -30,7 +53,7 @@ export function setLine(text: string, size: number, weight: Weight = 'normal'): 
     const { font, glyph } = glyphOf(character, weight) ?? glyphOf('?', weight)!;
     const unit = size / font.unitsPerEm;
     if (previous?.font === font) x += font.getKerningValue(previous.glyph, glyph) * unit;
-    path += glyph.getPath(x, 0, size).toPathData(1);
+    path += pathData(glyph.getPath(x, 0, size).commands);
     x += (glyph.advanceWidth ?? 0) * unit;
     previous = { font, glyph };
   }
@@ -55,11 +78,21 @@ export function fitLine(text: string, size: number, room: number, weight: Weight
   return { ...line, size: reduced };
 }
 
+/** SVG path data; the library's own leaves out the space before a number that rounds to minus nought. */
+function pathData(commands: readonly PathCommand[]): string {
+  return commands
+    .map(({ type, x1, y1, x2, y2, x, y }) => type + [x1, y1, x2, y2, x, y].filter((value) => value !== undefined).map(rounded).join(' '))
+    .join('');
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 10) / 10;
+}
+
 function glyphOf(character: string, weight: Weight): { font: Font; glyph: Glyph } | undefined {
   for (const subset of SUBSETS) {
     const font = loadFont(subset, weight);
     const glyph = font.charToGlyph(character);
-    // Glyph 0 is the box for what a font does not have.
     if (glyph.index !== 0) return { font, glyph };
   }
   return undefined;
@@ -70,7 +103,7 @@ function loadFont(subset: string, weight: Weight): Font {
   const known = fonts.get(name);
   if (known) return known;
   const file = readFileSync(fileURLToPath(import.meta.resolve(`@fontsource/noto-sans/files/${name}`)));
-  const font = parse(file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength) as ArrayBuffer);
+  const font = opentype.parse(file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength) as ArrayBuffer);
   fonts.set(name, font);
   return font;
 }
