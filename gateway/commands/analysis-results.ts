@@ -47,10 +47,13 @@ export class ResultWriter {
     await mkdir(this.#folder, { recursive: true });
     const paths: string[] = [];
     const encoder = new ResultEncoder();
+    // The encoder's thread does not hold the process, and here nothing else does.
+    const hold = setInterval(() => undefined, 1000);
     try {
       for (const frames of this.#frames.values())
         for (const result of await encoder.encode(this.#studyOutcome(frames))) paths.push(await this.#writeOne(result));
     } finally {
+      clearInterval(hold);
       await encoder.close();
     }
     return paths;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { pino } from 'pino';
+import { pino, type Logger } from 'pino';
 import { stringify } from 'yaml';
 import { parseSettings, type LoadedSettings } from '../../config/load.ts';
 import type { StudyDetail } from '../worklist/worklist.ts';
@@ -21,7 +21,7 @@ const LIMIT_MS = 150_000;
 export async function demoCommand(args: string[], settings: LoadedSettings): Promise<number> {
   const { values, positionals } = parseArgs({ args, options: { exit: { type: 'boolean', default: false } }, allowPositionals: true });
   const home = await mkdtemp(join(tmpdir(), 'hilum-demo-'));
-  const log = pino({ level: 'warn' });
+  const log: Logger = pino({ level: 'warn' });
   let gateway: Gateway | undefined;
   const pacs = await DemoPacs.start(join(home, 'pacs'), log);
   try {
@@ -77,7 +77,7 @@ function demoSettings(home: string, pacsPort: number, exit: boolean, { models, i
   return parseSettings(stringify(tree), undefined, {});
 }
 
-async function send(studies: DemoStudy[], gateway: Gateway, pacs: DemoPacs, log: ReturnType<typeof pino>): Promise<void> {
+async function send(studies: DemoStudy[], gateway: Gateway, pacs: DemoPacs, log: Logger): Promise<void> {
   for (const [index, study] of studies.entries()) {
     process.stdout.write(`\rSending study ${index + 1} of ${studies.length} …`);
     if (study.way === 'C-STORE') await sendByDimse(study.files, { port: gateway.dimsePort ?? 0, aeTitle: 'HILUM' }, log);

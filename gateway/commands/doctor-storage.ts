@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import type { DataSource } from 'typeorm';
 import type { LoadedSettings } from '../../config/load.ts';
 import { BlobStore } from '../../storage/blobs.ts';
-import { digestOf } from '../../storage/receive.ts';
+import { digestOf } from '../../storage/digest.ts';
 import { IntakeRepository } from '../../storage/intake.repository.ts';
 import { Journal } from '../../storage/journal.ts';
 import type { Finding } from './doctor.ts';

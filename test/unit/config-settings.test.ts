@@ -67,3 +67,12 @@ colour: red`);
     await assert.rejects(loadSettings('/nowhere/hilum.yaml', {}), /\/nowhere\/hilum\.yaml: cannot be read/);
   });
 });
+
+describe('config/example.yaml', () => {
+  it('shows every setting with its default', async () => {
+    const file = join(import.meta.dirname, '../../config/example.yaml');
+    const { file: _file, home: _home, ...shown } = await loadSettings(file, {});
+    const { file: _none, home: _default, ...defaults } = parseSettings('', undefined);
+    assert.deepEqual(shown, defaults);
+  });
+});
