@@ -6,12 +6,13 @@ import type { Settings } from '../config/settings.ts';
 import type { AnalysisOutcome } from './analysis.ts';
 import { DecodePool } from './runtime/decode-pool.ts';
 import { Gate } from './runtime/gate.ts';
-import { ModelPackageError, positiveLabel } from './runtime/manifest.ts';
+import { ModelPackageError } from './runtime/manifest.ts';
 import type { ModelPackage } from './runtime/manifest.ts';
 import { ModelRunner } from './runtime/model-runner.ts';
-import { placeRegions } from './runtime/outputs.ts';
+import { positiveLabel } from './runtime/outputs.ts';
 import { chooseProvider, startWorker } from './runtime/providers.ts';
 import type { ProviderReport } from './runtime/providers.ts';
+import { placeRegions } from './runtime/regions.ts';
 
 export interface AnalysisRequest {
   /** Part 10 file. */

@@ -131,6 +131,7 @@ describe('the analyzer', () => {
     const own = await startAnalyzer({ models: [model], inference, log });
     const controller = new AbortController();
     const requests = Array.from({ length: 200 }, () => own.analyze({ path, frame: 1, model: 'tiny' }));
+    const all = Promise.allSettled(requests);
     const unwanted = own.analyze({ path, frame: 1, model: 'tiny', signal: controller.signal });
     controller.abort(new Error('no longer wanted'));
     await assert.rejects(unwanted, /no longer wanted/);
@@ -138,7 +139,7 @@ describe('the analyzer', () => {
     const begun = performance.now();
     await own.close();
     assert.ok(performance.now() - begun < 2000);
-    const settled = await Promise.allSettled(requests);
+    const settled = await all;
     assert.ok(settled.every((each) => each.status === 'fulfilled' || each.reason instanceof AnalyzerClosedError));
     assert.ok(settled.some(({ status }) => status === 'rejected'));
     await assert.rejects(own.analyze({ path, frame: 1, model: 'tiny' }), AnalyzerClosedError);
