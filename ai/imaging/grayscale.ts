@@ -66,7 +66,7 @@ function readPipeline(dataset: Dataset, frame: StoredFrame): Pipeline {
   const [center] = nums(dataset, 'WindowCenter');
   const [width] = nums(dataset, 'WindowWidth');
   const named = text(dataset, 'VOILUTFunction');
-  const shape = named === 'LINEAR_EXACT' || named === 'SIGMOID' ? named : 'LINEAR';
+  const shape: Window['shape'] = named === 'LINEAR_EXACT' || named === 'SIGMOID' ? named : 'LINEAR';
   const valid = center !== undefined && width !== undefined && (shape === 'LINEAR' ? width >= 1 : width > 0);
   // Where an image has both a table and a window, they are alternatives (C.11.2.1); the table is the maker's own curve.
   const voi = sequenceTable(dataset, 'VOILUTSequence', signed) ?? (valid ? { center, width, shape } : undefined);
