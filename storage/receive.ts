@@ -138,15 +138,15 @@ export class Receiver {
     const { journal, limits } = this.#options;
     // Those under way will want an entry.
     if (journal.size + this.#receiving - 1 >= limits.journalInstances)
-      throw new IntakeRefusal('out-of-room', `${journal.size} instances wait to be indexed, the most that limits.journalInstances allows`);
+      throw new IntakeRefusal('out-of-room', `${journal.size} instances wait to be indexed, as many as limits.journalInstances`);
     await this.#expectFreeDisk();
   }
 
   async #expectFreeDisk(): Promise<void> {
     const { blobs, limits } = this.#options;
     const free = await blobs.freeBytes();
-    if (free < limits.freeDiskBytes)
-      throw new IntakeRefusal('out-of-room', `the disk has ${free} bytes left, limits.freeDiskBytes asks for ${limits.freeDiskBytes}`);
+    if (free >= limits.freeDiskBytes) return;
+    throw new IntakeRefusal('out-of-room', `the disk has ${free} bytes left, limits.freeDiskBytes asks for ${limits.freeDiskBytes}`);
   }
 
   /** The instance is durable: whatever goes wrong from here on, the sender must hear of success. */

@@ -35,7 +35,7 @@ export function get(ds: Dataset, keyword: string): DicomElement | undefined {
 
 /** First value as text without padding; a person name as 'Alphabetic=Ideographic=Phonetic'. Undefined when absent or empty. */
 export function text(ds: Dataset, keyword: string): string | undefined {
-  return texts(ds, keyword).find((value) => value !== '');
+  return texts(ds, keyword)[0] || undefined;
 }
 
 /** All values as text; an empty value between others is ''. */
@@ -49,17 +49,17 @@ export function texts(ds: Dataset, keyword: string): string[] {
 
 /** First value as a number; undefined when absent, empty or not a number. */
 export function num(ds: Dataset, keyword: string): number | undefined {
-  return nums(ds, keyword)[0];
+  return numberOf(get(ds, keyword)?.Value?.[0]);
 }
 
 /** All values that are numbers. */
 export function nums(ds: Dataset, keyword: string): number[] {
-  const numbers: number[] = [];
-  for (const value of get(ds, keyword)?.Value ?? []) {
-    const number = typeof value === 'number' ? value : typeof value === 'string' && value.trim() !== '' ? Number(value) : NaN;
-    if (Number.isFinite(number)) numbers.push(number);
-  }
-  return numbers;
+  return (get(ds, keyword)?.Value ?? []).map(numberOf).filter((number) => number !== undefined);
+}
+
+function numberOf(value: DicomValue | undefined): number | undefined {
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+  return typeof number === 'number' && Number.isFinite(number) ? number : undefined;
 }
 
 /** Items of a sequence; none when absent or empty. */

@@ -53,7 +53,7 @@ async function readNative(file: Part10, pixelData: PixelData, frame: number): Pr
   const start = (frame - 1) * length;
   expectSize(length, frame, pixelData);
   if (start + length > pixelData.length)
-    throw new DicomFormatError(`frame ${frame} needs ${start + length} bytes, pixel data has ${pixelData.length}`, pixelData.offset);
+    throw new DicomFormatError(`frame ${frame} needs ${start + length} bytes, there are ${pixelData.length}`, pixelData.offset);
   if (!transferSyntax(file.transferSyntaxUid).bigEndian) return readRange(file, pixelData.offset + start, length);
   // Big endian: samples of 8 bits in OW are swapped in pairs, across the end of a frame of odd length as well.
   const word = bits > 16 ? bits / 8 : bits > 8 || pixelData.vr === 'OW' ? 2 : 1;

@@ -14,7 +14,7 @@ import {
   IMPLICIT_VR_LITTLE_ENDIAN,
   transferSyntax,
 } from './uids.ts';
-import { KNOWN_VRS, LONG_VRS } from './vr.ts';
+import { KNOWN_VRS, LONG_VRS, NUMBER_SIZES, WORD_SIZES, swapWords } from './vr.ts';
 
 export interface Part10 {
   /** '' for what was parsed in memory. */
@@ -80,13 +80,15 @@ export function parsePart10(bytes: Uint8Array, options: ReadOptions = {}): Part1
 }
 
 /**
- * The value of an element that the reader left out (BulkDataURI), little endian where it holds words of the file's byte order.
+ * The value of an element that the reader left out (BulkDataURI), words and numbers in little endian.
  * @throws {DicomFormatError} when the file has become shorter
  */
 export async function readBulk(file: Part10, element: DicomElement): Promise<Uint8Array> {
   const match = /^\?offset=(\d+)&length=(\d+)$/.exec(element.BulkDataURI ?? '');
   if (!match) throw new TypeError('the element has no value that was left out');
-  return readRange(file, Number(match[1]), Number(match[2]));
+  const bytes = await readRange(file, Number(match[1]), Number(match[2]));
+  const size = WORD_SIZES[element.vr] ?? NUMBER_SIZES[element.vr];
+  return size !== undefined && transferSyntax(file.transferSyntaxUid).bigEndian ? swapWords(bytes, size) : bytes;
 }
 
 /** Bytes at an offset of the file, or of the inflated dataset. @throws {DicomFormatError} when they are not there */

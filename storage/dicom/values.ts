@@ -23,7 +23,8 @@ export function decodeValue(vr: string, bytes: Uint8Array, bigEndian: boolean, d
 
 function decodeTexts(vr: string, bytes: Uint8Array, decodeText: TextDecode): DicomValue[] {
   const all = CHARSET_VRS.has(vr) ? decodeText(bytes, vr) : latin1(bytes);
-  const unpadded = all.replace(/[\0 ]+$/, '');
+  // NUL is padding wherever it stands; kept, it would keep the header out of Postgres, whose JSON cannot hold it.
+  const unpadded = (all.includes('\0') ? all.replaceAll('\0', '') : all).replace(/ +$/, '');
   if (unpadded === '') return [];
   if (SINGLE_TEXT_VRS.has(vr)) return [unpadded];
   const values = unpadded.split('\\').map((value) => textValue(vr, value));
@@ -31,7 +32,7 @@ function decodeTexts(vr: string, bytes: Uint8Array, decodeText: TextDecode): Dic
 }
 
 function textValue(vr: string, padded: string): DicomValue {
-  const value = vr === 'UC' ? padded.replace(/[\0 ]+$/, '') : padded.replace(/^[\0 ]+|[\0 ]+$/g, '');
+  const value = vr === 'UC' ? padded.replace(/ +$/, '') : padded.replace(/^ +| +$/g, '');
   if (value === '') return null;
   if (vr === 'PN') {
     const name = parsePersonName(value);
