@@ -106,9 +106,19 @@ async function decodeBytes(bytes: Uint8Array, method: Method, d: PixelDescriptio
   if (cells.length !== (pixels * d.samplesPerPixel * bitsAllocated) / 8) throw new Error(`the codec gave ${cells.length} bytes`);
   // Old files code whole cells, high bit and all; else the codestream holds the stored bits alone.
   const whole = header.precision > d.highBit && header.precision > d.bitsStored;
-  const samples = samplesFromCells(cells, { ...d, bitsAllocated, ...(whole ? {} : { bitsStored: header.precision, highBit: header.precision - 1 }) });
+  const ofStream = whole ? d : { ...d, bitsStored: header.precision, highBit: header.precision - 1 };
+  if (!d.signed && !whole) clamp(cells, header.precision);
+  const samples = samplesFromCells(cells, { ...ofStream, bitsAllocated });
   const converted = d.photometric === 'YBR_ICT' || d.photometric === 'YBR_RCT';
   return { samples, photometric: converted ? 'RGB' : d.photometric };
+}
+
+/** Near-lossless and lossy codecs come out a little beyond the largest value, which would turn white into black. */
+function clamp(cells: Uint8Array, precision: number): void {
+  if (precision <= 8 || precision >= 16) return;
+  const values = new Uint16Array(cells.buffer, cells.byteOffset, cells.length >> 1);
+  const top = 2 ** precision - 1;
+  for (let i = 0; i < values.length; i++) if ((values[i] as number) > top) values[i] = top;
 }
 
 /** @throws {Error} for a codestream that is cut off, or of another size than the dataset says */
