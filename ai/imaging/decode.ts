@@ -48,6 +48,9 @@ const METHODS: Readonly<Record<string, Method>> = {
   '1.2.840.10008.1.2.4.201': 'high-throughput-jpeg-2000', '1.2.840.10008.1.2.4.202': 'high-throughput-jpeg-2000', '1.2.840.10008.1.2.4.203': 'high-throughput-jpeg-2000',
 };
 
+/** Syntaxes of the codecs that may change values: JPEG-LS near-lossless, JPEG 2000, JPEG XL, HTJ2K. */
+const LOSSY = new Set(['1.2.840.10008.1.2.4.81', '1.2.840.10008.1.2.4.91', '1.2.840.10008.1.2.4.111', '1.2.840.10008.1.2.4.112', '1.2.840.10008.1.2.4.203']);
+
 export function canDecode(transferSyntaxUid: string): boolean {
   return transferSyntaxUid in METHODS;
 }
@@ -69,7 +72,7 @@ export async function decodeFrame(file: Part10, frame: number): Promise<StoredFr
   const bytes = await readFrame(file, frame);
   let decoded: Decoded;
   try {
-    decoded = await decodeBytes(bytes, method, described);
+    decoded = await decodeBytes(bytes, transferSyntaxUid, method, described);
   } catch (error) {
     throw new DicomFormatError(`frame ${frame} cannot be decoded: ${(error as Error).message}`, pixelData.offset, { cause: error });
   }
@@ -82,7 +85,7 @@ interface Decoded {
   photometric: string;
 }
 
-async function decodeBytes(bytes: Uint8Array, method: Method, d: PixelDescription): Promise<Decoded> {
+async function decodeBytes(bytes: Uint8Array, syntax: string, method: Method, d: PixelDescription): Promise<Decoded> {
   const pixels = d.rows * d.columns;
   if (method === 'cells') {
     const needed = nativeFrameBytes(d);
@@ -104,21 +107,26 @@ async function decodeBytes(bytes: Uint8Array, method: Method, d: PixelDescriptio
   const cells = await decodeNative(method, bytes, header, d.signed);
   const bitsAllocated = header.precision > 8 ? 16 : 8;
   if (cells.length !== (pixels * d.samplesPerPixel * bitsAllocated) / 8) throw new Error(`the codec gave ${cells.length} bytes`);
-  // Old files code whole cells, high bit and all; else the codestream holds the stored bits alone.
-  const whole = header.precision > d.highBit && header.precision > d.bitsStored;
-  const ofStream = whole ? d : { ...d, bitsStored: header.precision, highBit: header.precision - 1 };
-  if (!d.signed && !whole) clamp(cells, header.precision);
-  const samples = samplesFromCells(cells, { ...ofStream, bitsAllocated });
+  if (LOSSY.has(syntax) && bitsAllocated === 16 && d.highBit === d.bitsStored - 1) clamp(cells, header.precision, d);
+  // Some files code whole cells, high bit and all; else the codestream holds the stored bits alone.
+  const whole = header.precision > d.bitsStored;
+  const samples = samplesFromCells(cells, whole ? { ...d, bitsAllocated } : { ...d, bitsAllocated, bitsStored: header.precision, highBit: header.precision - 1 });
   const converted = d.photometric === 'YBR_ICT' || d.photometric === 'YBR_RCT';
   return { samples, photometric: converted ? 'RGB' : d.photometric };
 }
 
-/** Near-lossless and lossy codecs come out a little beyond the largest value, which would turn white into black. */
-function clamp(cells: Uint8Array, precision: number): void {
-  if (precision <= 8 || precision >= 16) return;
-  const values = new Uint16Array(cells.buffer, cells.byteOffset, cells.length >> 1);
-  const top = 2 ** precision - 1;
-  for (let i = 0; i < values.length; i++) if ((values[i] as number) > top) values[i] = top;
+/** Lossy codecs come out a little beyond the values that can be stored; cut to their bits, white would turn black. */
+function clamp(cells: Uint8Array, precision: number, { bitsStored, signed }: PixelDescription): void {
+  const bits = Math.min(precision, bitsStored);
+  // Signed values in less than whole cells are two's complement in unsigned codes: there is nothing beyond to be cut.
+  if (bits === 16 || (signed && precision < 16)) return;
+  const values = signed ? new Int16Array(cells.buffer, cells.byteOffset, cells.length >> 1) : new Uint16Array(cells.buffer, cells.byteOffset, cells.length >> 1);
+  const [low, high] = signed ? [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] : [0, 2 ** bits - 1];
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] as number;
+    if (value > high) values[i] = high;
+    else if (value < low) values[i] = low;
+  }
 }
 
 /** @throws {Error} for a codestream that is cut off, or of another size than the dataset says */
