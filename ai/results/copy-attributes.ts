@@ -1,5 +1,5 @@
 // Attributes that a result takes over from its source as they are: patient, study, clinical trial and request (PS3.3 C.7.1, C.7.2).
-import { dataset, get, items, itemsOf, tagOf, text, type Dataset, type DicomElement } from '../../storage/dicom/dataset.ts';
+import { dataset, get, items, itemsOf, tagOf, text, type Dataset, type DicomElement, type DicomValue } from '../../storage/dicom/dataset.ts';
 
 /** Type 2 of the Patient and General Study modules: there even when empty. */
 const TYPE_2 = [
@@ -56,7 +56,7 @@ export function copied(header: Dataset, keywords: readonly string[]): Dataset {
 }
 
 function withoutBulk(element: DicomElement): DicomElement {
-  if (element.vr !== 'SQ') return element;
+  if (element.vr !== 'SQ') return withCurrentForm(element);
   const kept = itemsOf(element).map((item) =>
     Object.fromEntries(
       Object.entries(item)
@@ -65,6 +65,15 @@ function withoutBulk(element: DicomElement): DicomElement {
     ),
   );
   return kept.length > 0 ? { vr: 'SQ', Value: kept } : { vr: 'SQ' };
+}
+
+/** Dates and times of old files, 1993.02.24 and 17:58:00 (PS3.5 table 6.2-1, notes), in the form that is still allowed. */
+function withCurrentForm(element: DicomElement): DicomElement {
+  const pattern = element.vr === 'DA' ? /^(\d{4})\.(\d\d)\.(\d\d)$/ : element.vr === 'TM' ? /^(\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?$/ : undefined;
+  if (!pattern || !element.Value) return element;
+  const current = (value: DicomValue): DicomValue =>
+    typeof value === 'string' ? value.replace(pattern, (_, ...parts: (string | undefined)[]) => parts.slice(0, 3).join('')) : value;
+  return { ...element, Value: element.Value.map(current) };
 }
 
 const REQUEST = [

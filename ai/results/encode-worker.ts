@@ -7,7 +7,7 @@ import { encodeReport } from './structured-report.ts';
 parentPort?.on('message', async ({ id, outcome }: EncodeRequest) => {
   try {
     const results = [...encodeReport(outcome), ...(await encodeOverlays(outcome))];
-    parentPort?.postMessage({ id, results } satisfies EncodeReply, results.map(({ bytes }) => bytes.buffer as ArrayBuffer));
+    parentPort?.postMessage({ id, results } satisfies EncodeReply);
   } catch (error) {
     parentPort?.postMessage({ id, error: error as Error } satisfies EncodeReply);
   }

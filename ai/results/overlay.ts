@@ -4,7 +4,16 @@ import { readPart10, type Part10 } from '../../storage/dicom/part10.ts';
 import { writePart10 } from '../../storage/dicom/write.ts';
 import { VALUE, codeItem } from './codes.ts';
 import { copied, patientAndStudy } from './copy-attributes.ts';
-import { GATEWAY_VERSION, RESULT_MANUFACTURER, RESULT_MODEL_NAME, acquisitionEquipment, lo, modelEquipment, resultEquipment, st } from './equipment.ts';
+import {
+  GATEWAY_VERSION,
+  RESULT_MANUFACTURER,
+  RESULT_MODEL_NAME,
+  acquisitionEquipment,
+  lo,
+  modelEquipment,
+  resultEquipment,
+  st,
+} from './equipment.ts';
 import { localTime, resultOffset } from './local-time.ts';
 import type { EncodedResult, OutcomeImage, StudyOutcome } from './outcome.ts';
 import { renderOverlay, type RenderedOverlay } from './overlay/render.ts';
@@ -21,6 +30,18 @@ const LOSSY_SYNTAXES: Readonly<Record<string, string>> = {
   '1.2.840.10008.1.2.4.50': 'ISO_10918_1',
   '1.2.840.10008.1.2.4.51': 'ISO_10918_1',
 };
+
+/** What is as true of the overlay as of its source; body part, so that it hangs with it. */
+const IMAGE = [
+  'BodyPartExamined',
+  'Laterality',
+  'PatientOrientation',
+  'RequestAttributesSequence',
+  'BurnedInAnnotation',
+  'RecognizableVisualFeatures',
+  'AcquisitionDate',
+  'AcquisitionTime',
+] as const;
 
 /** One overlay for each analysed frame, in the order of the images. */
 export async function encodeOverlays(study: StudyOutcome): Promise<EncodedResult[]> {
@@ -68,7 +89,8 @@ function overlayDataset(
   const modality = acquisitionEquipment(header);
   return {
     ...patientAndStudy(header),
-    ...copied(header, ['BodyPartExamined', 'ViewPosition', 'Laterality', 'PatientOrientation', 'RequestAttributesSequence', 'BurnedInAnnotation', 'RecognizableVisualFeatures', 'AcquisitionDate', 'AcquisitionTime']),
+    ...dataset({ PatientOrientation: null }), // Type 2C
+    ...copied(header, IMAGE),
     ...resultEquipment(study),
     ...dataset({
       SpecificCharacterSet: 'ISO_IR 192',

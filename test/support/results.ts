@@ -1,7 +1,8 @@
 // A study and what its analysis came to, for the tests of ai/results.
 import type { AnalysisOutcome, AnalyzedOutcome } from '../../ai/analysis.ts';
 import type { OutcomeImage, StudyOutcome } from '../../ai/results/outcome.ts';
-import { code, dataset, type Dataset } from '../../storage/dicom/dataset.ts';
+import { code, dataset, num, type Dataset } from '../../storage/dicom/dataset.ts';
+import { writePart10 } from '../../storage/dicom/write.ts';
 
 export const CR_IMAGE = '1.2.840.10008.5.1.4.1.1.1';
 
@@ -104,4 +105,22 @@ export function studyOutcome(images: OutcomeImage[], values: Partial<StudyOutcom
     images,
     ...values,
   };
+}
+
+/** A radiograph as Part 10: the header above with a gray wedge of 12 bits as pixels. */
+export function radiographFile(values: Record<string, unknown> = {}): Uint8Array {
+  const header = radiographHeader(values);
+  const rows = num(header, 'Rows') ?? 0;
+  const columns = num(header, 'Columns') ?? 0;
+  const pixels = Uint16Array.from({ length: rows * columns }, (_, at) => Math.floor(((at % columns) * 4095) / columns));
+  const image = dataset({
+    SamplesPerPixel: 1,
+    PhotometricInterpretation: 'MONOCHROME2',
+    BitsAllocated: 16,
+    BitsStored: 12,
+    HighBit: 11,
+    PixelRepresentation: 0,
+    PixelData: new Uint8Array(pixels.buffer),
+  });
+  return writePart10({ ...header, ...image });
 }
