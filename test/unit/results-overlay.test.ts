@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,7 +28,7 @@ describe('the overlay', () => {
 
   async function sourceImage(outcome: OutcomeImage['outcome'], values: Record<string, unknown> = {}): Promise<OutcomeImage> {
     const size = { Rows: 300, Columns: 320, ...values };
-    const path = join(folder, `${JSON.stringify(values).length}-${outcome.status}.dcm`);
+    const path = join(folder, `${randomUUID()}.dcm`);
     await writeFile(path, radiographFile(size));
     return outcomeImage(outcome, { path, header: radiographHeader(size) });
   }
