@@ -59,9 +59,9 @@ export interface RunningTool extends AsyncDisposable {
 }
 
 /** Starts a server tool on a free port, and waits until it listens. `argsFor` gets that port; `await using` ends it. */
-export async function startTool(name: string, argsFor: (port: number) => string[]): Promise<RunningTool> {
+export async function startTool(name: string, argsFor: (port: number) => string[] | Promise<string[]>): Promise<RunningTool> {
   const port = await freePort();
-  const child = spawn(findTool(name), argsFor(port), { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(findTool(name), await argsFor(port), { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
