@@ -79,13 +79,14 @@ function demoSettings(home: string, pacsPort: number, exit: boolean, { models, i
 
 async function send(studies: DemoStudy[], gateway: Gateway, pacs: DemoPacs, log: Logger): Promise<void> {
   for (const [index, study] of studies.entries()) {
-    process.stdout.write(`\rSending study ${index + 1} of ${studies.length} …`);
+    progress(`Sending study ${index + 1} of ${studies.length} …`);
     if (study.way === 'C-STORE') await sendByDimse(study.files, { port: gateway.dimsePort ?? 0, aeTitle: 'HILUM' }, log);
     else if (study.way === 'PACS') await sendByDimse(study.files, { port: pacs.port, aeTitle: 'PACS' }, log);
     else await sendByStow(study.files, `http://127.0.0.1:${gateway.httpPort}/dicomweb`);
     study.acknowledgedAt = Date.now();
   }
-  console.log('\rAll studies are sent and acknowledged.      ');
+  progress('');
+  console.log('All studies are sent and acknowledged.');
 }
 
 /** A study that no route takes gets no report: it has ended when it is complete. */
@@ -94,14 +95,19 @@ async function waitForReports(studies: DemoStudy[], pacs: DemoPacs, page: string
     const open = studies.filter(({ studyInstanceUid }) => !pacs.reports.has(studyInstanceUid));
     const details = await Promise.all(open.map(({ studyInstanceUid }) => detailOf(studyInstanceUid, page)));
     const unrouted = details.filter((detail) => detail?.analysis === 'not-routed' && detail.intake === 'complete').length;
-    process.stdout.write(`\rReports in the PACS: ${studies.length - open.length} of ${studies.length - unrouted}`);
+    progress(`Reports in the PACS: ${studies.length - open.length} of ${studies.length - unrouted}`);
     if (open.length === unrouted) {
-      console.log('\n');
+      progress('');
       return true;
     }
   }
-  console.log('\n');
+  progress('');
   return false;
+}
+
+/** One line that is written over, for people; a log gets none of it. */
+function progress(text: string): void {
+  if (process.stdout.isTTY) process.stdout.write(`\r\x1b[K${text}`);
 }
 
 async function detailOf(studyInstanceUid: string, page: string): Promise<StudyDetail | undefined> {

@@ -68,10 +68,10 @@ describe('the way of a study', () => {
   it('keeps both versions of a changed image, analyses the newest, flags it, and names the report before', async function () {
     this.timeout(60_000);
     const sopInstanceUid = deriveUid('2.25', 'test', 'pipeline', 'changed image');
-    const first = await phantomFile(folder.path, { seed: 600_004, studyInstanceUid: study('changed'), sopInstanceUid });
+    const first = await phantomFile(folder.path, { seed: 600_004, studyInstanceUid: study('changed'), sopInstanceUid, patientId: 'C1', patientName: 'Ada^One' });
     await cStore(gateway.dimsePort ?? 0, [first]);
     await waitForDelivery(gateway.api, first.studyInstanceUid);
-    const second = await phantomFile(folder.path, { seed: 600_005, studyInstanceUid: study('changed'), sopInstanceUid });
+    const second = await phantomFile(folder.path, { seed: 600_005, studyInstanceUid: study('changed'), sopInstanceUid, patientId: 'C1', patientName: 'Ada^One' });
     await cStore(gateway.dimsePort ?? 0, [second]);
     const detail = await waitForDelivery(gateway.api, first.studyInstanceUid, 2);
     assert.deepEqual(detail.instances.map(({ version, current }) => [version, current]), [[1, false], [2, true]]);
@@ -86,7 +86,8 @@ describe('the way of a study', () => {
 
   it('makes a new version of the outcome when an image comes late, and none when its own results come back', async function () {
     this.timeout(60_000);
-    const first = await phantomFile(folder.path, { seed: 600_006, opacities: 1, studyInstanceUid: study('late') });
+    const patient = { patientId: 'L1', patientName: 'Eva^Late' };
+    const first = await phantomFile(folder.path, { seed: 600_006, opacities: 1, studyInstanceUid: study('late'), ...patient });
     await cStore(gateway.dimsePort ?? 0, [first]);
     const before = await waitForDelivery(gateway.api, first.studyInstanceUid);
     const out = join(gateway.home, 'out', first.studyInstanceUid);
@@ -98,7 +99,7 @@ describe('the way of a study', () => {
     }, 'the results as instances');
     assert.equal(returned.intake, 'complete');
     assert.equal(returned.results.length, before.results.length);
-    const late = await phantomFile(folder.path, { seed: 600_007, studyInstanceUid: study('late') });
+    const late = await phantomFile(folder.path, { seed: 600_007, studyInstanceUid: study('late'), ...patient });
     await cStore(gateway.dimsePort ?? 0, [late]);
     const detail = await waitForDelivery(gateway.api, first.studyInstanceUid, 2);
     assert.equal(detail.images, 2);
