@@ -48,6 +48,8 @@ async function load({ path, provider, threads, manifest: { sha256 } }: LoadMessa
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     logSeverityLevel: 3,
+    // Threads that wait actively would take the cores from the decoders and from intake, and gain nothing beside them.
+    extra: { session: { intra_op: { allow_spinning: '0' } } },
   });
 }
 
