@@ -4,6 +4,7 @@ import type { EntityManager } from 'typeorm';
 /**
  * The outcome is the highest probability of any image that could be analysed: a lateral that cannot be never overrides it.
  * A positive stays a positive whatever else happened; without one, a failure leaves the study unknown, not negative.
+ * What was said before patients were found to contradict each other no longer counts: whose it is, nobody knows.
  * While an image waits, the outcome so far counts: a sick patient does not wait for the rest of the study.
  */
 export async function refreshStudy(transaction: EntityManager, studyInstanceUid: string): Promise<void> {
@@ -19,14 +20,15 @@ const REFRESH = `
     from analyses where instance in (select id from images)
     order by instance, frame, model_name, id desc
   ), best as (
-    select probability, threshold, positive from newest where status = 'analyzed'
+    select probability, threshold, positive from newest
+    where status = 'analyzed' and not exists (select from studies where study_instance_uid = $1 and conflict is not null)
     order by positive desc, probability desc limit 1
   ), summary as (
     select count(*) as analyses,
       count(*) filter (where status = 'analyzed') as analyzed,
       count(*) filter (where status = 'failed') as failed,
       (select count(*) from images where id not in (select instance from newest)) as waiting,
-      (select count(*) from regions where analysis in (select id from newest)) as regions,
+      (select count(*) from regions where analysis in (select id from newest) and exists (select from best)) as regions,
       min(reason) filter (where status = 'failed') as failure,
       min(reason) filter (where status = 'not-analyzable') as refusal
     from newest
