@@ -14,20 +14,22 @@ export interface InstanceName {
 }
 
 export class PartHead {
-  readonly #body: AsyncIterable<Uint8Array>;
+  /** One iterator for all readers, none of which ends it: what one leaves, the next one reads. */
+  readonly #body: AsyncIterator<Uint8Array>;
   #head: Uint8Array[] = [];
   #bytes = 0;
   /** What stopped the part from coming: a cut body, a lost connection, a caller that fell silent. */
   failure: unknown;
 
   constructor(body: AsyncIterable<Uint8Array>) {
-    this.#body = body;
+    this.#body = body[Symbol.asyncIterator]();
   }
 
   /** The part's bytes, chunk by chunk as they are asked for. */
   async *stream(): AsyncGenerator<Uint8Array, void, undefined> {
     try {
-      for await (const chunk of this.#body) {
+      for (let next = await this.#body.next(); !next.done; next = await this.#body.next()) {
+        const chunk = next.value;
         if (this.#bytes < MAX_HEAD_BYTES) this.#head.push(chunk.subarray(0, MAX_HEAD_BYTES - this.#bytes));
         this.#bytes += chunk.length;
         yield chunk;
@@ -36,6 +38,13 @@ export class PartHead {
       this.failure = error;
       throw error;
     }
+  }
+
+  /** Reads the rest of the part; false when it is longer than the limit. */
+  async skipWithin(limit: number): Promise<boolean> {
+    const end = this.#bytes + limit;
+    for await (const chunk of this.stream()) if (chunk.length > 0 && this.#bytes > end) return false;
+    return true;
   }
 
   /** Which instance the file meta information says that this is; reads on where too little has passed. */

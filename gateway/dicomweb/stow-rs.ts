@@ -101,20 +101,10 @@ async function storePart(
     }
     // With no room for the first there is none for the rest: better to say so now than after all of it was sent.
     if (error.kind === 'out-of-room') return { stop: outcome.storedCount === 0 };
-    if (error.kind !== 'too-large' || (await skipWithin(part, MAX_SKIPPED_BYTES))) return {};
+    if (error.kind !== 'too-large' || (await head.skipWithin(MAX_SKIPPED_BYTES))) return {};
     outcome.fail(undefined, new IntakeRefusal('too-large', 'what follows the instance that is too large was not read'));
     return { stop: true };
   }
-}
-
-/** Reads the rest of a part; false when it is longer than the limit. */
-async function skipWithin(part: Part, limit: number): Promise<boolean> {
-  let bytes = 0;
-  for await (const chunk of part.body) {
-    bytes += chunk.length;
-    if (bytes > limit) return false;
-  }
-  return true;
 }
 
 function partsOf(request: Request): AsyncIterable<Part> {

@@ -21,7 +21,8 @@ interface ImageProps {
 
 export function AnalysisImage({ detail, analysis, regionsShown, onRegionsShown, pointedAt }: ImageProps) {
   const [form, setForm] = useState<'image' | 'overlay'>('image');
-  const source = useImage(form === 'image' ? sourceAddress(detail, analysis) : detail.overlay);
+  const overlay = overlayAddress(detail, analysis);
+  const source = useImage(form === 'image' ? sourceAddress(detail, analysis) : overlay);
   const regions = analysis.status === 'analyzed' ? analysis.regions : [];
   const { rows, columns } = analysis;
   return (
@@ -46,7 +47,7 @@ export function AnalysisImage({ detail, analysis, regionsShown, onRegionsShown, 
         <button aria-pressed={form === 'image'} onClick={() => setForm('image')}>
           Image
         </button>
-        <button aria-pressed={form === 'overlay'} disabled={detail.overlay === null} onClick={() => setForm('overlay')}>
+        <button aria-pressed={form === 'overlay'} disabled={overlay === null} onClick={() => setForm('overlay')}>
           Overlay as sent to the PACS
         </button>
         <label>
@@ -61,8 +62,18 @@ export function AnalysisImage({ detail, analysis, regionsShown, onRegionsShown, 
 function sourceAddress(detail: StudyDetail, analysis: StudyAnalysis): string | null {
   const instance = detail.instances.find((candidate) => candidate.sopInstanceUid === analysis.sopInstanceUid && candidate.current);
   if (instance === undefined) return null;
-  const path = `/dicomweb/studies/${detail.studyInstanceUid}/series/${instance.seriesInstanceUid}/instances/${instance.sopInstanceUid}`;
-  return `${path}/frames/${analysis.frame}/rendered?viewport=${IMAGE_PIXELS},${IMAGE_PIXELS}`;
+  return `${address(detail, instance)}/frames/${analysis.frame}/rendered?viewport=${IMAGE_PIXELS},${IMAGE_PIXELS}`;
+}
+
+/** The overlay of this image, or else the study's; null when none was made. */
+function overlayAddress(detail: StudyDetail, analysis: StudyAnalysis): string | null {
+  const overlays = detail.results.filter((result) => result.kind === 'overlay' && result.current && result.sourceSopInstanceUid === analysis.sopInstanceUid);
+  // Several frames of one instance have an overlay each, and which is whose is not told.
+  return overlays.length === 1 ? `${address(detail, overlays[0]!)}/rendered` : detail.overlay;
+}
+
+function address(detail: StudyDetail, instance: { seriesInstanceUid: string; sopInstanceUid: string }): string {
+  return `/dicomweb/studies/${detail.studyInstanceUid}/series/${instance.seriesInstanceUid}/instances/${instance.sopInstanceUid}`;
 }
 
 function useImage(path: string | null): { url?: string; failure?: string } {

@@ -131,7 +131,7 @@ export function Page() {
           <StudyView
             key={current.studyInstanceUid}
             entry={current}
-            changed={worklist.changed.study === current.studyInstanceUid ? worklist.changed.count : 0}
+            version={worklist.versionOf(current.studyInstanceUid)}
             regionsShown={regionsShown}
             onRegionsShown={setRegionsShown}
             onMark={(reading) => void mark(reading)}

@@ -4,10 +4,10 @@ import { momentWords, stateWords } from './words.ts';
 
 const KIND_WORDS: Record<string, string> = { 'structured-report': 'Structured Report', overlay: 'Overlay (Secondary Capture)' };
 
-/** Every result, the current ones first, each with its way to each destination. */
+/** Every result, the current ones first, each with its way to each destination, in whichever form it went. */
 export function DeliveryList({ detail }: { detail: StudyDetail }) {
   if (detail.results.length === 0) return <p className="quiet">No results were made yet.</p>;
-  const results = detail.results.toSorted((a, b) => Number(b.current) - Number(a.current) || b.createdAt.localeCompare(a.createdAt));
+  const results = detail.results.filter((result) => result.alternativeTo === null).toSorted((a, b) => Number(b.current) - Number(a.current) || b.createdAt.localeCompare(a.createdAt));
   return (
     <table className="deliveries">
       <caption>Results and their delivery</caption>
@@ -25,7 +25,8 @@ export function DeliveryList({ detail }: { detail: StudyDetail }) {
 }
 
 function ResultRows({ result, detail }: { result: StudyResult; detail: StudyDetail }) {
-  const deliveries = detail.deliveries.filter((delivery) => delivery.sopInstanceUid === result.sopInstanceUid);
+  const alternatives = detail.results.filter((other) => other.alternativeTo === result.sopInstanceUid).map((other) => other.sopInstanceUid);
+  const deliveries = detail.deliveries.filter(({ sopInstanceUid: uid }) => uid === result.sopInstanceUid || alternatives.includes(uid));
   const what = (
     <td rowSpan={Math.max(1, deliveries.length)} className={result.current ? '' : 'replaced'}>
       {KIND_WORDS[result.kind] ?? result.kind}
@@ -46,6 +47,7 @@ function ResultRows({ result, detail }: { result: StudyResult; detail: StudyDeta
       <td>{delivery.destination}</td>
       <td className={`state delivery-${delivery.status}`}>
         {stateWords(delivery.status)}
+        {alternatives.includes(delivery.sopInstanceUid) && ' in the form that it takes'}
         <span className="second">
           {delivery.deliveredAt !== null ? momentWords(delivery.deliveredAt) : delivery.nextAttemptAt !== null ? `next try ${momentWords(delivery.nextAttemptAt)}` : ''}
         </span>

@@ -8,15 +8,15 @@ import { ageAndSex, bySuspicion, conclusion, dateWords, nameWords, percent, prio
 
 interface StudyProps {
   entry: WorklistEntry;
-  /** Another number means that the study changed at the server. */
-  changed: number;
+  /** Another word means that the study may have changed at the server. */
+  version: string;
   regionsShown: boolean;
   onRegionsShown(shown: boolean): void;
   onMark(reading: ReadingState): void;
   onClose(): void;
 }
 
-export function StudyView({ entry, changed, regionsShown, onRegionsShown, onMark, onClose }: StudyProps) {
+export function StudyView({ entry, version, regionsShown, onRegionsShown, onMark, onClose }: StudyProps) {
   const [detail, setDetail] = useState<StudyDetail>();
   const [failure, setFailure] = useState<string>();
   const uid = entry.studyInstanceUid;
@@ -33,7 +33,7 @@ export function StudyView({ entry, changed, regionsShown, onRegionsShown, onMark
     return () => {
       current = false;
     };
-  }, [uid, changed, entry.analysis, entry.delivery]);
+  }, [uid, version]);
 
   const name = nameWords(entry.patientName);
   const facts = [entry.patientId, ageAndSex(entry), entry.patientBirthDate && `born ${dateWords(entry.patientBirthDate)}`].filter(Boolean).join(' · ');

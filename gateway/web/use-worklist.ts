@@ -13,6 +13,12 @@ const REREAD_MILLISECONDS = 60_000;
 
 export type Connection = { state: 'connecting' | 'live' } | { state: 'lost'; why: string };
 
+interface Changes {
+  connections: number;
+  /** How often each study was told to have changed. */
+  told: ReadonlyMap<string, number>;
+}
+
 export interface Worklist {
   entries: WorklistEntry[] | undefined;
   more: boolean;
@@ -22,8 +28,8 @@ export interface Worklist {
   connection: Connection;
   /** The server wants a token, or another one. */
   unauthorized: boolean;
-  /** Counts changes told, with the study that changed, so that an open study is read again. */
-  changed: { study: string; count: number };
+  /** Another word means that the study may have changed at the server, so that an open one is read again. */
+  versionOf(studyInstanceUid: string): string;
   reload(): void;
 }
 
@@ -33,7 +39,7 @@ export function useWorklist(session: number): Worklist {
   const [asOf, setAsOf] = useState<Date>();
   const [connection, setConnection] = useState<Connection>({ state: 'connecting' });
   const [unauthorized, setUnauthorized] = useState(false);
-  const [changed, setChanged] = useState({ study: '', count: 0 });
+  const [changes, setChanges] = useState<Changes>({ connections: 0, told: new Map() });
   const wanted = useRef(PAGE_ENTRIES);
   const reading = useRef<Promise<void> | undefined>(undefined);
   const again = useRef(false);
@@ -69,7 +75,7 @@ export function useWorklist(session: number): Worklist {
     const stop = new AbortController();
     let settle: ReturnType<typeof setTimeout> | undefined;
     const onStudy = (study: string): void => {
-      setChanged((before) => ({ study, count: before.count + 1 }));
+      setChanges(({ connections, told }) => ({ connections, told: new Map(told).set(study, (told.get(study) ?? 0) + 1) }));
       clearTimeout(settle);
       settle = setTimeout(reload, SETTLE_MILLISECONDS);
     };
@@ -80,6 +86,8 @@ export function useWorklist(session: number): Worklist {
           await listen(stop.signal, () => {
             opened = true;
             setConnection({ state: 'live' });
+            // What was told while nobody listened is unknown: everything may have changed.
+            setChanges(({ connections }) => ({ connections: connections + 1, told: new Map() }));
             reload();
           }, onStudy);
         } catch (error) {
@@ -108,5 +116,6 @@ export function useWorklist(session: number): Worklist {
     reload();
   }, [reload]);
 
-  return { entries, more, loadMore, asOf, connection, unauthorized, changed, reload };
+  const versionOf = useCallback((study: string) => `${changes.connections}.${changes.told.get(study) ?? 0}`, [changes]);
+  return { entries, more, loadMore, asOf, connection, unauthorized, versionOf, reload };
 }

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { ageAndSex, conclusion, durationWords, nameWords, percent, priorityOf } from '../../gateway/web/words.ts';
+import { studyDetail } from '../support/memory-worklist.ts';
+
+function of(values: object): string {
+  return ageAndSex(studyDetail(1, { patientAge: null, patientSex: null, ...values }));
+}
+
+describe('words on the page', () => {
+  const names: [string, string, string[]][] = [
+    ['Müller^Hans-Peter^Karl^Dr.^jun.', 'Müller, Dr. Hans-Peter Karl, jun.', []],
+    ['Yamada^Tarou=山田^太郎=やまだ^たろう', 'Yamada, Tarou', ['山田 太郎', 'やまだ たろう']],
+    ['=洪^吉洞=홍^길동', '洪 吉洞', ['홍 길동']],
+    ['Single', 'Single', []],
+    ['', 'No name', []],
+    ['^^^^', 'No name', []],
+  ];
+  for (const [stored, main, others] of names)
+    it(`shows the name ${JSON.stringify(stored)} as ${main}`, () => assert.deepEqual(nameWords(stored), { main, others }));
+
+  it('shows the age of the header, or else the one from birth to study', () => {
+    assert.equal(of({ patientAge: '007M', patientSex: 'M' }), '7 mo M');
+    assert.equal(of({ patientBirthDate: '19621121', studyDate: '20261120' }), '63 y');
+    assert.equal(of({ patientBirthDate: '20260110', studyDate: '20261120' }), '10 mo');
+    assert.equal(of({ patientBirthDate: '20270110', studyDate: '20261120' }), '');
+    assert.equal(of({}), '');
+  });
+
+  it('never says that the model is certain', () => {
+    assert.deepEqual([0, 0.004, 0.01, 0.555, 0.99, 0.996, 1].map(percent), ['< 1 %', '< 1 %', '1 %', '56 %', '99 %', '> 99 %', '> 99 %']);
+  });
+
+  it('counts waiting in minutes, then hours, then days', () => {
+    const minute = 60_000;
+    assert.deepEqual([-5, 0, 59 * minute, 65 * minute, 50 * 60 * minute].map(durationWords), ['0 min', '0 min', '59 min', '1 h 05', '2 d 2 h']);
+  });
+
+  it('puts what has no answer apart from what has none found', () => {
+    assert.equal(priorityOf(studyDetail(1, { positive: true })), 'finding');
+    assert.equal(priorityOf(studyDetail(1, { positive: false })), 'none-found');
+    assert.equal(priorityOf(studyDetail(1, { positive: false, flagged: 'two patients' })), 'unknown');
+    for (const analysis of ['failed', 'not-analyzable', 'not-routed'] as const) assert.equal(priorityOf(studyDetail(1, { positive: null, analysis })), 'unknown');
+    for (const analysis of ['waiting', 'running'] as const) assert.equal(priorityOf(studyDetail(1, { positive: null, analysis })), 'pending');
+  });
+
+  it('says of a negative that it rules nothing out', () => {
+    assert.match(conclusion(studyDetail(1, { positive: false, probability: 0.1, threshold: 0.5 })), /found no opacity \(probability 10 %, threshold 50 %\)\. That does not rule one out/);
+    assert.match(conclusion(studyDetail(1, { positive: null, probability: null, analysis: 'failed', reason: 'the worker stopped' })), /^Failed: the worker stopped$/);
+  });
+});
