@@ -5,7 +5,7 @@ import { DicomFormatError } from '../errors.ts';
 import type { Dataset, DicomElement } from './dataset.ts';
 import { DatasetReader } from './dataset-reader.ts';
 import type { BulkValue, Encoding, PixelData } from './dataset-reader.ts';
-import { isPrivate, keywordOf } from './dictionary.ts';
+import { keywordOf } from './dictionary.ts';
 import { READ_AHEAD, Window, inflateInMemory, inflatedChunks, readFromFile, readFromMemory, readInflated } from './source.ts';
 import type { Reading } from './source.ts';
 import {
@@ -216,7 +216,7 @@ function isPlausible(window: Window, offset: number, encoding: Encoding): boolea
   const little = !encoding.bigEndian;
   const tag = view.getUint32(0, little);
   const hex = (encoding.bigEndian ? tag : ((tag << 16) | (tag >>> 16)) >>> 0).toString(16).toUpperCase().padStart(8, '0');
-  if (keywordOf(hex) === undefined && !hex.endsWith('0000') && !isPrivate(hex)) return false;
+  if (keywordOf(hex) === undefined && !hex.endsWith('0000')) return false;
   if (hex < '00020000') return false;
   if (!encoding.explicitVr) {
     const length = view.getUint32(4, little);
