@@ -4,6 +4,8 @@ import dcmjsCodecs from 'dcmjs-codecs';
 import type { CodestreamHeader } from './codestream.ts';
 
 const { NativeCodecs, Context } = dcmjsCodecs;
+// What a codec has to say of a bad stream comes with the error; its own lines on stderr would be a hundred for each.
+dcmjsCodecs.log.setLevel('silent');
 
 export type NativeCodec = 'jpeg' | 'jpeg-ls' | 'jpeg-2000' | 'high-throughput-jpeg-2000' | 'jpeg-xl';
 

@@ -51,16 +51,18 @@ export function chestPhantom(spec: PhantomSpec): Phantom {
   const { density, lung } = drawTissue(anatomy, width, height, place, source);
 
   const [toX, toY] = [width / columns, height / rows];
+  // Streams of their own: the same patient with and without opacities, alike to the last grain of noise.
+  const places = random(spec.seed ^ 0x0bac17e5);
   const wanted = typeof spec.opacities === 'number'
-    ? placeOpacities(spec.opacities, lung, source)
+    ? placeOpacities(spec.opacities, lung, places)
     : (spec.opacities ?? []).map((o) => ({ x: o.x * toX, y: o.y * toY, width: o.width * toX, height: o.height * toY, contrast: o.contrast }));
   const [neck, belly] = [place([0, -0.5]), place([0, 0.5])];
   const midline = (y: number): number => neck[0] + ((belly[0] - neck[0]) * (y - neck[1])) / (belly[1] - neck[1]);
   const added = canvas(width, height);
-  const found = wanted.map((o) => addOpacity(added, lung, o, midline, source)).filter((box) => box !== undefined);
+  const found = wanted.map((o) => addOpacity(added, lung, o, midline, places)).filter((box) => box !== undefined);
   for (let p = 0; p < density.data.length; p++) density.data[p] = (density.data[p] as number) + 0.42 * Math.min(1.05, added.data[p] as number);
 
-  const pixels = expose(density, columns, rows, spec, source);
+  const pixels = expose(density, columns, rows, spec, random(spec.seed ^ 0x0de7ec70));
   return {
     columns, rows, pixels,
     opacities: found.map((b) => ({ x: b.x / toX, y: b.y / toY, width: b.width / toX, height: b.height / toY })),
