@@ -19,6 +19,14 @@ const REGIONS = [
   { x: 220, y: 20.5, width: 60, height: 200, label: 'opacity', score: 0.443, trackingUid: '2.25.502' },
 ];
 
+function legendWords(study: StudyOutcome): string[] {
+  return study.images.flatMap((image) =>
+    image.outcome.status === 'analyzed'
+      ? legendLines(study, image, image.outcome, '2026-11-20 14:12:05 +01:00').flatMap((line) => line.map((entry) => entry!.text))
+      : [],
+  );
+}
+
 describe('the overlay', () => {
   let folder: string;
   before(async () => {
@@ -70,20 +78,14 @@ describe('the overlay', () => {
   });
 
   it('says in its legend what was found, by what, when with zone, and that it is for research', () => {
-    const words = (study: StudyOutcome): string[] =>
-      study.images.flatMap((image) =>
-        image.outcome.status === 'analyzed'
-          ? legendLines(study, image, image.outcome, '2026-11-20 14:12:05 +01:00').flatMap((line) => line.map((entry) => entry!.text))
-          : [],
-      );
-    const found = words(studyOutcome([outcomeImage(analyzed({ regions: REGIONS }))]));
+    const found = legendWords(studyOutcome([outcomeImage(analyzed({ regions: REGIONS }))]));
     assert.ok(found.includes('Opacity found'));
     assert.ok(found.includes('Probability 87 % (threshold 52 %)'));
     assert.ok(found.includes('2 regions   1: 91 %   2: 44 %'));
     assert.ok(found.includes('FOR RESEARCH USE ONLY - NOT FOR DIAGNOSIS'));
     assert.ok(found.includes('Analysed 2026-11-20 14:12:05 +01:00'));
     assert.ok(found.some((line) => line.startsWith('AI model opacity 0.1.0 (Hilum), sha256 c0dec0dec0de')));
-    assert.ok(words(studyOutcome([outcomeImage(NOTHING_FOUND)])).includes('No opacity found'));
+    assert.ok(legendWords(studyOutcome([outcomeImage(NOTHING_FOUND)])).includes('No opacity found'));
   });
 
   it('is an RGB secondary capture of its source, which it names, with patient and request', async () => {
@@ -156,7 +158,7 @@ describe('the geometry of an overlay', () => {
 
 describe('lettering', () => {
   it('sets text without a font on the machine, accents and other scripts too, and never drops a character', () => {
-    for (const text of ['Opacity 91 %', 'é', 'Ł', 'Ж', 'Ω']) assert.ok(setLine(text, 20).path.length > 20, text);
+    for (const sample of ['Opacity 91 %', 'é', 'Ł', 'Ж', 'Ω']) assert.ok(setLine(sample, 20).path.length > 20, sample);
     assert.equal(setLine('山', 20).path, setLine('?', 20).path);
     assert.ok(!setLine('Op. 0123456789 gjpqy%', 17.3, 'bold').path.includes('NaN'));
   });
