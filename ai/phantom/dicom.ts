@@ -49,7 +49,8 @@ export async function phantomDicom(spec: PhantomDicomSpec): Promise<Uint8Array> 
     ...(spec.modality === 'DX' ? digitalXRay(spec, columns, photometric, encoding) : computedRadiography(spec, columns)),
     SamplesPerPixel: 1, PhotometricInterpretation: photometric, Rows: rows, Columns: columns,
     BitsAllocated: bitsAllocated, BitsStored: bitsStored, HighBit: bitsStored - 1, PixelRepresentation: 0,
-    WindowCenter: range / 2, WindowWidth: range, WindowCenterWidthExplanation: 'Full range',
+    // Raw data have no window (PS3.3 C.8.11.3).
+    ...(isForProcessing(spec) ? {} : { WindowCenter: range / 2, WindowWidth: range, WindowCenterWidthExplanation: 'Full range' }),
     ...(encoding.lossy ? { LossyImageCompression: '01', LossyImageCompressionRatio: Math.round((cells.length / frame.length) * 100) / 100, LossyImageCompressionMethod: encoding.method } : { LossyImageCompression: '00' }),
     ...spec.overrides,
     PixelData: encoding.codec === 'native' ? frame : [frame],
@@ -89,10 +90,9 @@ function computedRadiography(spec: PhantomDicomSpec, columns: number): Record<st
 
 /** DX modules (PS3.3 C.8.11). */
 function digitalXRay(spec: PhantomDicomSpec, columns: number, photometric: string, encoding: Encoding): Record<string, unknown> {
-  const intent = spec.overrides?.['PresentationIntentType'] === 'FOR PROCESSING' ? 'FOR PROCESSING' : 'FOR PRESENTATION';
   const ap = spec.view === 'AP';
   return {
-    SOPClassUID: intent === 'FOR PROCESSING' ? DX_FOR_PROCESSING : DX_FOR_PRESENTATION, Modality: 'DX', PresentationIntentType: intent,
+    SOPClassUID: isForProcessing(spec) ? DX_FOR_PROCESSING : DX_FOR_PRESENTATION, Modality: 'DX', PresentationIntentType: 'FOR PRESENTATION',
     ImageType: [encoding.lossy ? 'DERIVED' : 'ORIGINAL', 'PRIMARY', ''],
     AnatomicRegionSequence: [code('51185008', 'SCT', 'Chest')], ImageLaterality: 'U',
     PixelIntensityRelationship: 'LOG', PixelIntensityRelationshipSign: photometric === 'MONOCHROME1' ? -1 : 1,
@@ -102,6 +102,10 @@ function digitalXRay(spec: PhantomDicomSpec, columns: number, photometric: strin
     AcquisitionContextSequence: null,
     ...(encoding.lossy ? { DerivationDescription: 'Lossy compression', DerivationCodeSequence: [code('113040', 'DCM', 'Lossy Compression')] } : {}),
   };
+}
+
+function isForProcessing(spec: PhantomDicomSpec): boolean {
+  return spec.modality === 'DX' && spec.overrides?.['PresentationIntentType'] === 'FOR PROCESSING';
 }
 
 function shape(photometric = 'MONOCHROME2'): string {

@@ -3,6 +3,11 @@ import { chestPhantom } from '../../ai/phantom/chest.ts';
 
 const SMALL = { columns: 320, rows: 384 };
 
+/** How much of two stretches is common. */
+function overlap(a: number, aSize: number, b: number, bSize: number): number {
+  return Math.min(a + aSize, b + bSize) - Math.max(a, b);
+}
+
 describe('chest phantom', () => {
   it('is the same picture for the same seed, and another for another', () => {
     const first = chestPhantom({ seed: 100_000, ...SMALL });
@@ -33,7 +38,6 @@ describe('chest phantom', () => {
     const [box, ...more] = chestPhantom({ seed: 100_020, ...SMALL, opacities: [asked] }).opacities;
     assert.ok(box);
     assert.equal(more.length, 0);
-    const overlap = (a: number, aSize: number, b: number, bSize: number): number => Math.min(a + aSize, b + bSize) - Math.max(a, b);
     const shared = overlap(asked.x, asked.width, box.x, box.width) * overlap(asked.y, asked.height, box.y, box.height);
     assert.ok(shared / (asked.width * asked.height + box.width * box.height - shared) > 0.4, JSON.stringify(box));
   });
