@@ -115,7 +115,7 @@ function StudyCell({ entry }: { entry: WorklistEntry }) {
     <td className="study">
       <bdi>{entry.description || 'No description'}</bdi>
       <Second>
-        {dateWords(entry.studyDate) || 'no date'} {timeWords(entry.studyTime)} <span className="modality">{entry.modalities.join(' ')}</span> {count(entry.images, 'image')}
+        <span className="modality">{entry.modalities.join(' ')}</span> {dateWords(entry.studyDate) || 'no date'} {timeWords(entry.studyTime)} · {count(entry.images, 'image')}
       </Second>
     </td>
   );
