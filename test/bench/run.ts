@@ -1,0 +1,17 @@
+// npm run bench [intake|inference]: ratios against peers in the same run.
+import { printRows, type BenchRow } from './bench.ts';
+import { benchInference } from './inference.ts';
+import { benchIntake } from './intake.ts';
+
+const BENCHES: Record<string, () => Promise<BenchRow[]>> = { intake: benchIntake, inference: benchInference };
+
+const wanted = process.argv.slice(2);
+const names = wanted.length > 0 ? wanted : Object.keys(BENCHES);
+const rows: BenchRow[] = [];
+for (const name of names) {
+  const bench = BENCHES[name];
+  if (!bench) throw new Error(`there is no bench "${name}"; there are ${Object.keys(BENCHES).join(', ')}`);
+  console.error(`measuring ${name} …`);
+  rows.push(...(await bench()));
+}
+printRows(rows);
