@@ -84,7 +84,7 @@ describe('the overlay', () => {
     assert.ok(found.includes('2 regions   1: 91 %   2: 44 %'));
     assert.ok(found.includes('FOR RESEARCH USE ONLY - NOT FOR DIAGNOSIS'));
     assert.ok(found.includes('Analysed 2026-11-20 14:12:05 +01:00'));
-    assert.ok(found.some((line) => line.startsWith('AI model opacity 0.1.0 (Hilum), sha256 c0dec0dec0de')));
+    assert.ok(found.some((line) => line === 'AI model opacity 0.1.0, sha256 c0dec0dec0de (Hilum)'));
     assert.ok(legendWords(studyOutcome([outcomeImage(NOTHING_FOUND)])).includes('No opacity found'));
   });
 

@@ -31,9 +31,18 @@ export function boxesSvg(regions: readonly Region[], geometry: OverlayGeometry):
   const parts = boxes.map((box, place) => {
     const { svg, place: label } = labelSvg(`${place + 1}   ${percent(regions[place]!.score)}`, box, boxes, labels, geometry);
     labels.push(label);
-    return boxSvg(box, stroke) + svg;
+    return boxSvg(visible(box, stroke, geometry), stroke) + svg;
   });
   return parts.join('');
+}
+
+/** At the image's border the line is drawn just within it, so that its full width is seen. */
+function visible(box: Rectangle, stroke: number, { offsetX, offsetY, imageWidth, imageHeight }: OverlayGeometry): Rectangle {
+  const x0 = Math.max(box.x, offsetX + stroke / 2);
+  const y0 = Math.max(box.y, offsetY + stroke / 2);
+  const x1 = Math.min(box.x + box.width, offsetX + imageWidth - stroke / 2);
+  const y1 = Math.min(box.y + box.height, offsetY + imageHeight - stroke / 2);
+  return { x: x0, y: y0, width: Math.max(x1 - x0, 0), height: Math.max(y1 - y0, 0) };
 }
 
 /** The line lies with its middle on the region's edge; the casing half outside and half inside it. */

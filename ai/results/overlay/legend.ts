@@ -69,7 +69,7 @@ export function legendLines(
       { text: RESEARCH_USE, weight: 'bold', colour: COLOURS.research, size: 0.019 },
     ],
     [
-      { text: `AI model ${model.name} ${model.version} (${model.manufacturer}), sha256 ${model.sha256.slice(0, 12)}`, ...small },
+      { text: `AI model ${model.name} ${model.version}, sha256 ${model.sha256.slice(0, 12)} (${model.manufacturer})`, ...small },
       { text: `Analysed ${made}`, ...small },
     ],
     [
