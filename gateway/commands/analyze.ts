@@ -125,7 +125,7 @@ async function* analyses(
       file = await readPart10(path);
       digest = await digestOf(file);
     } catch (error) {
-      yield { line: Promise.resolve(analysisLine(unread, { status: 'failed', reason: (error as Error).message })) };
+      yield { line: Promise.resolve(analysisLine(unread, { status: 'failed', reason: fileProblem(error as Error) })) };
       continue;
     }
     const sopInstanceUid = text(file.dataset, 'SOPInstanceUID') ?? null;
@@ -146,6 +146,12 @@ async function* analyses(
         yield { line };
       }
   }
+}
+
+function fileProblem(error: NodeJS.ErrnoException): string {
+  if (error.code === 'ENOENT') return 'there is no such file';
+  if (error.code === 'EACCES') return 'the file may not be read';
+  return error.message;
 }
 
 /** Of the dataset without file meta, as intake keeps it. */
