@@ -24,6 +24,8 @@ export class ResultEncoder {
     const id = this.#next++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
+      // A command must not end while its results are being made; an idle thread keeps no process up.
+      this.#worker?.ref();
       this.#worker?.postMessage({ id, outcome } satisfies EncodeRequest);
     });
   }
@@ -37,17 +39,18 @@ export class ResultEncoder {
     worker.on('message', (reply: EncodeReply) => {
       const waiting = this.#waiting.get(reply.id);
       this.#waiting.delete(reply.id);
+      if (this.#waiting.size === 0) worker.unref();
       if ('error' in reply) waiting?.reject(reply.error);
       else waiting?.resolve(reply.results);
     });
-    worker.on('error', (error) => this.#fail(error instanceof Error ? error : new Error(String(error))));
-    worker.once('exit', (code) => this.#fail(new Error(`the thread that makes results ended (${code})`)));
-    worker.unref();
+    worker.on('error', (error) => this.#fail(worker, error instanceof Error ? error : new Error(String(error))));
+    worker.once('exit', (code) => this.#fail(worker, new Error(`the thread that makes results ended (${code})`)));
     return worker;
   }
 
-  /** What was under way is tried again by its job, in a new thread. */
-  #fail(error: Error): void {
+  /** What was under way is tried again by its job, in a new thread; the old one's end must not take that with it. */
+  #fail(worker: Worker, error: Error): void {
+    if (this.#worker !== worker) return;
     this.#worker = undefined;
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
