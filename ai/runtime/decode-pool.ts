@@ -10,7 +10,7 @@ export interface DecodePoolOptions {
   size: number;
   timeoutSeconds: number;
   log: Logger;
-  /** A worker without work ends after so long, and gives back the memory that its codecs took. */
+  /** A worker without work ends after so long and gives back its memory; one stays, so that the next image finds it ready. */
   idleSeconds?: number;
 }
 export type TimedPrepared = Prepared & { milliseconds: number };
@@ -104,7 +104,7 @@ export class DecodePool {
     clearTimeout(slot.timer);
     slot.job = undefined;
     slot.worker.unref();
-    slot.timer = setTimeout(() => void this.#drop(slot), this.#options.idleSeconds * 1000).unref();
+    slot.timer = setTimeout(() => this.#slots.size > 1 && void this.#drop(slot), this.#options.idleSeconds * 1000).unref();
   }
 
   /** @param reason why the slot's worker can do no more; its image is tried again, then fails with it */
