@@ -2,7 +2,7 @@
 // stands in home/incoming until it is whole.
 import { randomUUID } from 'node:crypto';
 import { opendir, readdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { FolderSync, fileSystem, writeAll } from './file-system.ts';
 import type { FileSystem, WritableFile } from './file-system.ts';
@@ -38,9 +38,9 @@ export class BlobStore {
 
   /** @param home the data folder; made when something is written */
   constructor(home: string, log: Pick<Logger, 'info' | 'warn'>, files: FileSystem = fileSystem) {
-    this.#home = home;
-    this.#blobs = join(home, 'blobs');
-    this.#incoming = join(home, 'incoming');
+    this.#home = resolve(home);
+    this.#blobs = join(this.#home, 'blobs');
+    this.#incoming = join(this.#home, 'incoming');
     this.#log = log;
     this.#files = files;
     this.#folders = new FolderSync(files);

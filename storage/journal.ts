@@ -1,7 +1,7 @@
 // The journal: one small file for each instance that is durable and perhaps not yet indexed, home/journal/<blob id>.json. It is
 // written before the sender is answered and removed once the rows are committed; start-up replays what it finds.
 import { readdir, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { readPart10 } from './dicom/part10.ts';
@@ -44,8 +44,8 @@ export class Journal {
   readonly #ids: Set<string>;
 
   private constructor(home: string, ids: string[], log: Log, files: FileSystem) {
-    this.#home = home;
-    this.#folder = join(home, 'journal');
+    this.#home = resolve(home);
+    this.#folder = join(this.#home, 'journal');
     this.#log = log;
     this.#files = files;
     this.#folders = new FolderSync(files);
@@ -57,7 +57,7 @@ export class Journal {
     const folder = join(home, 'journal');
     await files.makeFolder(folder);
     // The data folder itself may be new.
-    for (const above of [home, dirname(home)]) await new FolderSync(files).sync(above);
+    for (const above of [home, dirname(resolve(home))]) await new FolderSync(files).sync(above);
     const names = await readdir(folder);
     const ids = names.filter((name) => name.endsWith('.json')).map((name) => name.slice(0, -'.json'.length));
     return new Journal(home, ids, log, files);
@@ -98,12 +98,18 @@ export class Journal {
     this.#ids.delete(blobId);
   }
 
+  /** The blobs in it when it was opened or that were added since; nothing is touched, so that anybody may look. */
+  ids(): string[] {
+    return [...this.#ids].sort();
+  }
+
   /**
-   * Every instance that was acknowledged and perhaps not indexed, read again from its blob. An entry without blob was never
-   * acknowledged: it is removed. One that cannot be read stays, and is logged, for a person to look at.
+   * Every instance that was acknowledged and perhaps not indexed, read again from its blob. Only for start-up, by the process that
+   * holds the data folder and before it receives: an entry without blob was never acknowledged and is removed. One that cannot be
+   * read stays, and is logged, for a person to look at.
    */
   async *entries(): AsyncGenerator<DurableInstance, void, undefined> {
-    for (const blobId of [...this.#ids].sort()) {
+    for (const blobId of this.ids()) {
       const instance = await this.#read(blobId);
       if (instance) yield instance;
     }
