@@ -35,7 +35,9 @@ export function curve(points: readonly Point[], closed: boolean, steps = 8): Poi
 export function fill(target: Canvas, outline: readonly Point[], value: number): void {
   const { width, height, data } = target;
   const crossings: number[] = [];
-  for (let y = 0; y < height; y++) {
+  const ys = outline.map((point) => point[1]);
+  const bottom = Math.min(height, Math.ceil(Math.max(...ys)));
+  for (let y = Math.max(0, Math.floor(Math.min(...ys))); y < bottom; y++) {
     crossings.length = 0;
     const yc = y + 0.5;
     for (let i = 0, j = outline.length - 1; i < outline.length; j = i++) {
@@ -96,13 +98,17 @@ export function stroke(
   }
 }
 
-/** Blurs in place by three box filters, close to a Gaussian of standard deviation `sigma` pixels; edges repeat. */
-export function blur(target: Canvas, sigma: number): void {
-  const r = Math.round((Math.sqrt(4 * sigma * sigma + 1) - 1) / 2);
+/**
+ * Blurs in place by two box filters, close to a Gaussian of standard deviation `sigma` pixels; edges repeat.
+ * @param spare a canvas of the same size, whose content is lost
+ */
+export function blur(target: Canvas, sigma: number, spare: Canvas): void {
+  // Two boxes of 2r + 1 pixels have a variance of 2 ((2r + 1)^2 - 1) / 12.
+  const r = Math.round((Math.sqrt(6 * sigma * sigma + 1) - 1) / 2);
   if (r < 1) return;
   const { width, height, data } = target;
-  const other = new Float32Array(data.length);
-  for (let pass = 0; pass < 3; pass++) {
+  const other = spare.data;
+  for (let pass = 0; pass < 2; pass++) {
     boxRows(data, other, width, height, r);
     boxColumns(other, data, width, height, r);
   }
@@ -143,20 +149,51 @@ function boxColumns(from: Float32Array, to: Float32Array, width: number, height:
   }
 }
 
+/** The picture at another size, by linear interpolation. */
+export function enlarged(from: Canvas, width: number, height: number): Canvas {
+  const out = canvas(width, height);
+  const left = new Int32Array(width);
+  const share = new Float32Array(width);
+  for (let x = 0; x < width; x++) {
+    const fx = Math.max(0, Math.min(from.width - 1.001, ((x + 0.5) * from.width) / width - 0.5));
+    left[x] = fx;
+    share[x] = fx - Math.floor(fx);
+  }
+  const step = from.width > 1 ? 1 : 0;
+  for (let y = 0; y < height; y++) {
+    const fy = Math.max(0, Math.min(from.height - 1.001, ((y + 0.5) * from.height) / height - 0.5));
+    const v = fy - Math.floor(fy);
+    const upper = Math.floor(fy) * from.width;
+    const lower = from.height > 1 ? upper + from.width : upper;
+    for (let x = 0; x < width; x++) {
+      const i = left[x] as number;
+      const u = share[x] as number;
+      const a = (from.data[upper + i] as number) * (1 - u) + (from.data[upper + i + step] as number) * u;
+      const b = (from.data[lower + i] as number) * (1 - u) + (from.data[lower + i + step] as number) * u;
+      out.data[y * width + x] = a + (b - a) * v;
+    }
+  }
+  return out;
+}
+
 /** Cloudy texture: octaves of value noise, mean about 0, most values within -1 to 1. `grain` is the coarsest cell in pixels. */
 export function clouds(width: number, height: number, grain: number, octaves: number, source: Random): Canvas {
   const out = canvas(width, height);
   let amplitude = 1;
   for (let octave = 0, cell = grain; octave < octaves && cell >= 1.5; octave++, cell /= 2, amplitude *= 0.6) {
     const columns = Math.ceil(width / cell) + 2;
+    const [lefts, shares] = [new Int32Array(width), new Float32Array(width)];
+    for (let x = 0; x < width; x++) {
+      lefts[x] = x / cell;
+      shares[x] = smooth(x / cell - Math.floor(x / cell));
+    }
     const lattice = Float32Array.from({ length: columns * (Math.ceil(height / cell) + 2) }, () => source.between(-1, 1) * amplitude);
     for (let y = 0; y < height; y++) {
       const gy = Math.floor(y / cell);
       const v = smooth(y / cell - gy);
       for (let x = 0; x < width; x++) {
-        const gx = Math.floor(x / cell);
-        const u = smooth(x / cell - gx);
-        const i = gy * columns + gx;
+        const u = shares[x] as number;
+        const i = gy * columns + (lefts[x] as number);
         const upper = (lattice[i] as number) * (1 - u) + (lattice[i + 1] as number) * u;
         const lower = (lattice[i + columns] as number) * (1 - u) + (lattice[i + columns + 1] as number) * u;
         out.data[y * width + x] = (out.data[y * width + x] as number) + upper * (1 - v) + lower * v;

@@ -1,6 +1,6 @@
 // A synthetic frontal chest radiograph: no patient, deterministic by seed, with opacities of known place, size and contrast.
 // Densities of tissue are summed along the beam, then pass the film's curve, as in a real radiograph.
-import { blur, canvas, clouds, fill, stroke } from './canvas.ts';
+import { blur, canvas, clouds, enlarged, fill, stroke } from './canvas.ts';
 import type { Canvas, Point } from './canvas.ts';
 import { chest } from './anatomy.ts';
 import type { Chest } from './anatomy.ts';
@@ -37,7 +37,7 @@ export interface Phantom {
 }
 
 /** Larger images are drawn at this many pixels on the long side and enlarged: a detector blurs about as much. */
-const DRAWN_AT = 1280;
+const DRAWN_AT = 1024;
 
 export function chestPhantom(spec: PhantomSpec): Phantom {
   const columns = spec.columns ?? 1024;
@@ -94,20 +94,29 @@ function cortex(depth: number): number {
 function drawTissue(anatomy: Chest, width: number, height: number, place: Place, source: Random): { density: Canvas; lung: Canvas } {
   const { unit } = place;
   const scratch = canvas(width, height);
+  const spare = canvas(width, height);
   const filled = (outlines: readonly Point[][], sigma: number): Canvas => {
     const layer = canvas(width, height);
     for (const outline of outlines) fill(layer, outline.map(place), 1);
-    blur(layer, sigma * unit);
+    blur(layer, sigma * unit, spare);
     return layer;
+  };
+  // What is blurred widely loses nothing when it is drawn small.
+  const [smallWidth, smallHeight] = [Math.ceil(width / 4), Math.ceil(height / 4)];
+  const soft = (outlines: readonly Point[][], sigma: number): Canvas => {
+    const layer = canvas(smallWidth, smallHeight);
+    for (const outline of outlines) fill(layer, outline.map((point) => place(point)).map(([x, y]) => [(x * smallWidth) / width, (y * smallHeight) / height]), 1);
+    blur(layer, (sigma * unit) / 4, spare);
+    return enlarged(layer, width, height);
   };
 
   const body = filled([anatomy.body], 0.006);
-  const trunk = filled([anatomy.body], 0.045);
+  const trunk = soft([anatomy.body], 0.045);
   const lungEdge = filled(anatomy.lungs, 0.0035);
-  const lungDepth = filled(anatomy.lungs, 0.035);
+  const lungDepth = soft(anatomy.lungs, 0.035);
   const heart = filled([anatomy.heart], 0.006);
-  const heartDepth = filled([anatomy.heart], 0.03);
-  const middle = filled([anatomy.mediastinum, anatomy.aorticKnob], 0.012);
+  const heartDepth = soft([anatomy.heart], 0.03);
+  const middle = soft([anatomy.mediastinum, anatomy.aorticKnob], 0.012);
   const scapulae = filled(anatomy.scapulae, 0.004);
   const spine = filled(anatomy.vertebrae.map((v) => {
     const [x, y] = v.centre;
@@ -115,7 +124,7 @@ function drawTissue(anatomy: Chest, width: number, height: number, place: Place,
   }), 0.0035);
   const pedicles = filled(anatomy.vertebrae.flatMap(({ centre: [x, y], width: w, height: h }) =>
     [ellipse([x - w * 0.62, y - h * 0.2], w * 0.2, h * 0.34), ellipse([x + w * 0.62, y - h * 0.2], w * 0.2, h * 0.34), ellipse([x, y + h * 0.5], w * 0.16, h * 0.5)]), 0.002);
-  const breasts = filled(anatomy.breasts.map((b) => ellipse(b.centre, b.radius, b.radius * 0.85)), 0.012);
+  const breasts = soft(anatomy.breasts.map((b) => ellipse(b.centre, b.radius, b.radius * 0.85)), 0.012);
 
   const bone = canvas(width, height);
   for (const rib of anatomy.ribs) {
@@ -124,17 +133,17 @@ function drawTissue(anatomy: Chest, width: number, height: number, place: Place,
   }
   for (const clavicle of anatomy.clavicles) stroke(bone, scratch, clavicle.map(place), [0.0165 * unit, 0.0145 * unit], (depth) => 0.12 * cortex(depth));
   for (const humerus of anatomy.humeri) stroke(bone, scratch, humerus.map(place), [0.042 * unit, 0.026 * unit], (depth) => 0.2 * cortex(depth));
-  blur(bone, 0.0014 * unit);
+  blur(bone, 0.0014 * unit, spare);
   const vessels = canvas(width, height);
   for (const v of anatomy.vessels) stroke(vessels, scratch, v.path.map(place), [v.from * unit, v.to * unit], (depth) => Math.min(0.07, v.from * 9) * Math.sqrt(depth));
-  blur(vessels, 0.0012 * unit);
+  blur(vessels, 0.0012 * unit, spare);
   const airway = canvas(width, height);
   stroke(airway, scratch, anatomy.neckAir.map(place), [0.017 * unit, 0.0155 * unit], (depth) => Math.sqrt(depth));
   for (const bronchus of anatomy.bronchi) stroke(airway, scratch, bronchus.map(place), [0.012 * unit, 0.007 * unit], (depth) => 0.7 * Math.sqrt(depth));
-  blur(airway, 0.003 * unit);
+  blur(airway, 0.003 * unit, spare);
   const bubble = anatomy.stomachBubble ? filled([ellipse(anatomy.stomachBubble.centre, anatomy.stomachBubble.width, anatomy.stomachBubble.height)], 0.006) : undefined;
 
-  const mottle = clouds(width, height, 0.09 * unit, 5, source);
+  const mottle = enlarged(clouds(Math.ceil(width / 2), Math.ceil(height / 2), 0.045 * unit, 5, source), width, height);
   const lung = canvas(width, height);
   const density = canvas(width, height);
   const tilt = source.between(-0.04, 0.04);
@@ -168,21 +177,14 @@ function expose(density: Canvas, columns: number, rows: number, spec: PhantomSpe
   const noise = normalTable(source);
   const grain = source.between(0.005, 0.014) * top;
   const pixels = new Uint16Array(columns * rows);
-  const [sx, sy] = [density.width / columns, density.height / rows];
+  const tissues = (density.width === columns && density.height === rows ? density : enlarged(density, columns, rows)).data;
   const inside = collimator(columns, rows, source);
   const border = (source.chance(0.5) ? 0.02 : 0.93) * top;
   const inverted = spec.photometric === 'MONOCHROME1';
   let dice = spec.seed >>> 0;
   for (let y = 0; y < rows; y++) {
-    const fy = Math.max(0, Math.min(density.height - 1.001, (y + 0.5) * sy - 0.5));
-    const [o, v] = [Math.floor(fy) * density.width, fy - Math.floor(fy)];
-    const below = density.height > 1 ? density.width : 0;
     for (let x = 0; x < columns; x++) {
-      const fx = Math.max(0, Math.min(density.width - 1.001, (x + 0.5) * sx - 0.5));
-      const i = o + Math.floor(fx);
-      const u = fx - Math.floor(fx);
-      const d = density.data;
-      const tissue = ((d[i] as number) * (1 - u) + (d[i + 1] as number) * u) * (1 - v) + ((d[i + below] as number) * (1 - u) + (d[i + below + 1] as number) * u) * v;
+      const tissue = tissues[y * columns + x] as number;
       const exposed = film[Math.max(0, Math.min(steps - 1, ((tissue + 0.3) * steps) / 1.6 | 0))] as number;
       dice = (Math.imul(dice, 1664525) + 1013904223) >>> 0;
       // Fewer quanta pass where the tissue is denser: more noise there.

@@ -60,8 +60,10 @@ export function addOpacity(density: Canvas, lung: Canvas, spec: OpacitySpec, mid
   const texture = clouds(patch.width, patch.height, Math.max(6, spec.width * 0.3), 5, source);
   let peak = 0;
   for (let y = 0; y < patch.height; y++) {
+    const middle = midline(y + top);
     for (let x = 0; x < patch.width; x++) {
-      if (x + left > midline(y + top) !== onRight) continue;
+      const air = lung.data[(y + top) * width + x + left] as number;
+      if (air === 0 || x + left > middle !== onRight) continue;
       let clear = 1;
       for (const blob of blobs) {
         const dx = (x + left - blob.x) / blob.rx;
@@ -71,7 +73,7 @@ export function addOpacity(density: Canvas, lung: Canvas, spec: OpacitySpec, mid
       }
       const p = y * patch.width + x;
       const cloudy = Math.max(0, 1 - clear) * (1 + 0.38 * (texture.data[p] as number) * (0.4 + clear));
-      const value = Math.max(0, cloudy) * (lung.data[(y + top) * width + x + left] as number);
+      const value = Math.max(0, cloudy) * air;
       patch.data[p] = value;
       if (value > peak) peak = value;
     }
