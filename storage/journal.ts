@@ -104,9 +104,9 @@ export class Journal {
   }
 
   /**
-   * Every instance that was acknowledged and perhaps not indexed, read again from its blob. Only for start-up, by the process that
-   * holds the data folder and before it receives: an entry without blob was never acknowledged and is removed. One that cannot be
-   * read stays, and is logged, for a person to look at.
+   * Every instance that was acknowledged and perhaps not indexed, read again from its blob. Only for start-up, by the process
+   * that holds the data folder and before it receives: an entry without blob was never acknowledged and is removed. One that
+   * cannot be read stays, and is logged, for a person to look at.
    */
   async *entries(): AsyncGenerator<DurableInstance, void, undefined> {
     for (const blobId of this.ids()) {

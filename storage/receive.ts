@@ -2,7 +2,8 @@
 // Blob and journal entry are synced, the blob gets its place, both folders are synced; whatever fails, nothing of it stays.
 import type { Logger } from 'pino';
 import type { Settings } from '../config/settings.ts';
-import type { BlobStore, BlobWriter } from './blobs.ts';
+import type { BlobWriter } from './blob-writer.ts';
+import type { BlobStore } from './blobs.ts';
 import { text } from './dicom/dataset.ts';
 import { readPart10 } from './dicom/part10.ts';
 import type { Part10 } from './dicom/part10.ts';
@@ -146,7 +147,7 @@ export class Receiver {
     const { blobs, limits } = this.#options;
     const free = await blobs.freeBytes();
     if (free >= limits.freeDiskBytes) return;
-    throw new IntakeRefusal('out-of-room', `the disk has ${free} bytes left, limits.freeDiskBytes asks for ${limits.freeDiskBytes}`);
+    throw new IntakeRefusal('out-of-room', `the disk has ${free} bytes left, limits.freeDiskBytes is ${limits.freeDiskBytes}`);
   }
 
   /** The instance is durable: whatever goes wrong from here on, the sender must hear of success. */
