@@ -114,7 +114,7 @@ export async function startDimseServer({ settings: initial, receiver, log, metri
       const established = connection.association !== undefined;
       connection.admitted = false;
       if (established) metrics?.association('broken');
-      logEnd(lines, error, established);
+      logEnd(lines, error, established, draining);
       await abortConnection(wire, error);
     }
   }
@@ -139,6 +139,8 @@ export async function startDimseServer({ settings: initial, receiver, log, metri
     server.once('error', reject);
     server.listen(settings.dimse.port, settings.dimse.host, () => resolve());
   });
+
+  server.on('error', (error) => log.error({ err: error }, 'the DIMSE server cannot accept a connection'));
 
   return {
     port: (server.address() as AddressInfo).port,
@@ -185,8 +187,9 @@ async function refuseCommand(association: Association, { context, command, datas
 }
 
 /** A connection that came and went without a request is a port scan or a probe: not worth a warning. */
-function logEnd(lines: Logger, error: unknown, established: boolean): void {
+function logEnd(lines: Logger, error: unknown, established: boolean, draining: boolean): void {
   if (!(error instanceof AssociationError)) lines.error({ err: error }, 'association failed');
   else if (!established && error.failure === 'closed') lines.debug({ reason: error.message }, 'connection without association');
+  else if (draining) lines.info({ reason: error.message }, 'association ended because the gateway stops');
   else lines.warn({ failure: error.failure, reason: error.message }, established ? 'association broken' : 'connection ended without an association');
 }

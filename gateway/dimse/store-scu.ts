@@ -41,6 +41,7 @@ export function contextFor(association: Association, file: StorableFile): Presen
 }
 
 /**
+ * @param dataset of `openDataset`
  * @param messageId 1 to 65535, another one for each message of the association
  * @returns the peer's status and Error Comment, whatever they are
  * @throws {AssociationError} where no answer came
@@ -48,16 +49,19 @@ export function contextFor(association: Association, file: StorableFile): Presen
 export async function store(
   association: Association,
   context: PresentationContext,
-  file: StorableFile,
+  { sopClassUid, sopInstanceUid }: StorableFile,
+  dataset: AsyncIterable<Uint8Array>,
   messageId: number,
 ): Promise<{ status: number; errorComment?: string }> {
-  const { sopClassUid, sopInstanceUid } = file;
   const request = { commandField: COMMAND.storeRq, affectedSopClassUid: sopClassUid, affectedSopInstanceUid: sopInstanceUid, messageId, priority: 0, hasDataset: true };
-  return exchange(association, context.id, request, await datasetOf(file, context.transferSyntax));
+  return exchange(association, context.id, request, dataset);
 }
 
-/** The file's dataset without its file meta. */
-async function datasetOf({ path, transferSyntaxUid }: StorableFile, transferSyntax: string): Promise<AsyncIterable<Uint8Array>> {
+/**
+ * The file's dataset without its file meta, in the transfer syntax of the context.
+ * @throws {DicomFormatError} and what the file system throws, before anything is sent
+ */
+export async function openDataset({ path, transferSyntaxUid }: StorableFile, { transferSyntax }: PresentationContext): Promise<AsyncIterable<Uint8Array>> {
   const { datasetOffset } = await readPart10(path);
   if (transferSyntax !== transferSyntaxUid) return Readable.from([await toImplicitLittleEndian(path, datasetOffset)]);
   return createReadStream(path, { start: datasetOffset, highWaterMark: 256 * 1024 });

@@ -15,10 +15,11 @@ interface Service extends AsyncDisposable {
   handle: Handler;
 }
 
-async function startService(handle: Handler): Promise<Service> {
+/** @param readsBody whether requests are read to their end before they are handled */
+async function startService(handle: Handler, readsBody = true): Promise<Service> {
   const server = createServer(async (request, response) => {
     const parts: Buffer[] = [];
-    for await (const part of request as AsyncIterable<Buffer>) parts.push(part);
+    if (readsBody) for await (const part of request as AsyncIterable<Buffer>) parts.push(part);
     service.handle(request, Buffer.concat(parts), response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -128,14 +129,33 @@ describe('delivery to a DICOMweb server', () => {
   });
 
   it('takes an answer that comes before everything was read', async () => {
-    const server = createServer((_, response) => void response.writeHead(413, { Connection: 'close' }).end());
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const client = clientFor(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-    const sending = outcomesOf(client.send([await folder.image(UID, 20_000_000)], never));
-    const [outcome] = await sending;
-    assert.deepEqual([outcome?.status, outcome?.status === 'refused' && outcome.permanent], ['refused', true]);
+    await using service = await startService(reply(413), false);
+    const client = clientFor(service.url);
+    const [outcome] = await outcomesOf(client.send([await folder.image(UID, 20_000_000)], never));
     await client.close();
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
+    assert.deepEqual([outcome?.status, outcome?.status === 'refused' && outcome.permanent], ['refused', true]);
+  });
+
+  it('does not let an instance at which the server breaks off hold back the others', async () => {
+    let requests = 0;
+    await using service = await startService((request, body, response) => {
+      requests += 1;
+      if (requests === 2) request.socket.destroy();
+      else reply(200)(request, body, response);
+    });
+    const client = clientFor(service.url);
+    const outcomes = await outcomesOf(client.send([await folder.image('2.25.1'), await folder.image('2.25.2'), await folder.image('2.25.3')], never));
+    await client.close();
+    assert.deepEqual(outcomes.map(({ status }) => status), ['delivered', 'refused', 'delivered']);
+    assert.match(outcomes[1]!.detail!, /while this instance was sent/);
+  });
+
+  it('refuses a result whose file is gone, and delivers the others', async () => {
+    await using service = await startService(reply(200));
+    const client = clientFor(service.url);
+    const outcomes = await outcomesOf(client.send([{ ...(await folder.image(UID)), path: '/nowhere' }, await folder.image('2.25.11')], never));
+    await client.close();
+    assert.deepEqual(outcomes.map(({ status }) => status), ['refused', 'delivered']);
+    assert.match(outcomes[0]!.detail!, /cannot be read: ENOENT/);
   });
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { openDestination, type DestinationClient, type OutgoingResult } from '../../gateway/delivery/destinations/open.ts';
 import { freePort } from '../support/peers.ts';
 import { REJECTION } from '../../gateway/dimse/pdu.ts';
@@ -151,6 +151,17 @@ describe('delivery to a DICOM peer', () => {
       for await (const { sopInstanceUid } of clientFor(scp.port, 0.2).send([await folder.image('2.25.10'), await folder.image('2.25.11')], never)) delivered.push(sopInstanceUid);
     }, unavailable(/silent/));
     assert.deepEqual(delivered, ['2.25.10']);
+  });
+
+  it('refuses a result whose file is gone or broken, and delivers the others', async () => {
+    await using scp = await startScriptedScp();
+    const broken = await folder.image('2.25.9');
+    await writeFile(broken.path, (await readFile(broken.path)).subarray(0, 1000));
+    const results = [{ ...(await folder.image('2.25.8')), path: '/nowhere' }, broken, await folder.image('2.25.10')];
+    const outcomes = await send(scp.port, results);
+    assert.deepEqual(outcomes.map(({ status }) => status), ['refused', 'refused', 'delivered']);
+    assert.match(outcomes[0]!.detail!, /cannot be read: ENOENT/);
+    assert.equal(outcomes[1]?.status === 'refused' && outcomes[1].permanent, true);
   });
 
   it('stops at once when it is told to', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { duplexPair, type Duplex } from 'node:stream';
+import { acceptAssociation } from '../../gateway/dimse/acceptor.ts';
 import { Association } from '../../gateway/dimse/association.ts';
 import { AssociationError } from '../../gateway/dimse/association-error.ts';
 import { encodeCommand } from '../../gateway/dimse/command.ts';
@@ -127,6 +128,15 @@ describe('an association', () => {
     patient.wire.limitTotal(20);
     await waiting;
     patient.far.destroy();
+  });
+
+  it('gives a connection so long to ask for an association, whatever comes meanwhile', async () => {
+    const [near, far] = duplexPair();
+    const trickle = setInterval(() => far.write(Buffer.from([1])), 5);
+    const negotiation = { admit: () => undefined, transferSyntaxesOf: () => undefined, maxPduBytes: MAX_PDU };
+    await assert.rejects(acceptAssociation(new Wire(near, 2000), negotiation, 20), failure('timeout', /took too long/));
+    clearInterval(trickle);
+    far.destroy();
   });
 
   it('gives up a peer that takes nothing in', async () => {

@@ -1,4 +1,5 @@
 // What every kind of destination offers to delivery: results in, one outcome each out.
+import { DicomFormatError } from '../../../storage/errors.ts';
 
 /** A stored result on its way out; `path` is its Part 10 file. */
 export interface OutgoingResult {
@@ -35,4 +36,10 @@ export interface DestinationClient {
    */
   send(results: OutgoingResult[], signal: AbortSignal): AsyncIterable<SendOutcome>;
   close(): Promise<void>;
+}
+
+/** What becomes of a result whose file cannot be read: it must not hold back the others. */
+export function unreadable(sopInstanceUid: string, error: unknown): SendOutcome & { status: 'refused' } {
+  const detail = `the stored result cannot be read: ${(error as Error).message}`;
+  return { status: 'refused', sopInstanceUid, detail, permanent: error instanceof DicomFormatError };
 }

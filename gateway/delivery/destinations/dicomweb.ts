@@ -7,6 +7,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { pipeline } from 'node:stream/promises';
 import { DestinationUnavailable } from '../../../storage/errors.ts';
 import type { DestinationClient, OutgoingResult, SendOutcome } from './destination.ts';
+import { unreadable } from './destination.ts';
 import { outcomeOf, type StowReply } from './stow-reply.ts';
 
 export interface DicomwebDestinationOptions {
@@ -32,15 +33,35 @@ export class DicomwebDestination implements DestinationClient {
   }
 
   async *send(results: OutgoingResult[], signal: AbortSignal): AsyncGenerator<SendOutcome> {
-    for (const result of results) {
-      let reply: StowReply;
+    let brokeOff = false;
+    for (const [index, result] of results.entries()) {
       try {
-        reply = await this.#post(result.path, signal);
+        yield await this.#deliver(result, signal);
+        brokeOff = false;
       } catch (error) {
-        signal.throwIfAborted();
-        throw new DestinationUnavailable(`${this.#studies}: ${(error as Error).message}`, { cause: error });
+        // A server that breaks off at one instance must not hold back the others; one that always does is not there.
+        if (brokeOff || index === results.length - 1 || !isBreak(error)) throw error;
+        brokeOff = true;
+        yield { status: 'refused', sopInstanceUid: result.sopInstanceUid, detail: `while this instance was sent: ${(error as Error).message}`, permanent: false };
       }
-      yield outcomeOf(reply, result.sopInstanceUid, this.#studies.href);
+    }
+  }
+
+  async #deliver({ path, sopInstanceUid }: OutgoingResult, signal: AbortSignal): Promise<SendOutcome> {
+    let file: FileHandle;
+    try {
+      file = await open(path);
+    } catch (error) {
+      return unreadable(sopInstanceUid, error);
+    }
+    try {
+      return outcomeOf(await this.#post(file, signal), sopInstanceUid, this.#studies.href);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof DestinationUnavailable) throw error;
+      throw new DestinationUnavailable(`${this.#studies}: ${(error as Error).message}`, { cause: error });
+    } finally {
+      await file.close();
     }
   }
 
@@ -48,8 +69,7 @@ export class DicomwebDestination implements DestinationClient {
     this.#agent.destroy();
   }
 
-  async #post(path: string, signal: AbortSignal): Promise<StowReply> {
-    await using file = await open(path);
+  async #post(file: FileHandle, signal: AbortSignal): Promise<StowReply> {
     const boundary = randomUUID();
     const head = Buffer.from(`--${boundary}\r\nContent-Type: application/dicom\r\n\r\n`, 'latin1');
     const tail = Buffer.from(`\r\n--${boundary}--\r\n`, 'latin1');
@@ -78,6 +98,12 @@ export class DicomwebDestination implements DestinationClient {
       await sent;
     }
   }
+}
+
+/** Whether the connection was there and then broke. */
+function isBreak(error: unknown): boolean {
+  const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
+  return code === 'EPIPE' || code === 'ECONNRESET';
 }
 
 async function* body(head: Buffer, file: FileHandle, size: number, tail: Buffer): AsyncGenerator<Uint8Array> {

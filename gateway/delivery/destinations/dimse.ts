@@ -1,14 +1,15 @@
 // Delivery to a DICOM peer: C-STORE of all that waits over one association (PS3.4 annex B).
 import type { Logger } from 'pino';
-import { DestinationUnavailable, DicomFormatError } from '../../../storage/errors.ts';
+import { DestinationUnavailable } from '../../../storage/errors.ts';
 import { AssociationError } from '../../dimse/association-error.ts';
 import type { Association } from '../../dimse/association.ts';
 import type { RemoteAe } from '../../dimse/requestor.ts';
 import { requestAssociation } from '../../dimse/requestor.ts';
 import { describeStatus, meansStored, STATUS } from '../../dimse/status.ts';
 import type { StorableFile } from '../../dimse/store-scu.ts';
-import { contextFor, contextsFor, store } from '../../dimse/store-scu.ts';
+import { contextFor, contextsFor, openDataset, store } from '../../dimse/store-scu.ts';
 import type { DestinationClient, OutgoingResult, SendOutcome } from './destination.ts';
+import { unreadable } from './destination.ts';
 
 export interface DimseDestinationOptions {
   remote: RemoteAe;
@@ -105,14 +106,14 @@ export class DimseDestination implements DestinationClient {
   ): Promise<{ stored: true; detail?: string } | { stored: false; detail: string; classRefused: boolean; permanent: boolean }> {
     const context = contextFor(association, file);
     if (!context) return { stored: false, detail: `the peer does not accept SOP class ${file.sopClassUid}`, classRefused: true, permanent: false };
-    let answer;
+    let dataset;
     try {
-      answer = await store(association, context, file, nextMessageId());
+      dataset = await openDataset(file, context);
     } catch (error) {
-      // Thrown before anything was sent.
-      if (error instanceof DicomFormatError) return { stored: false, detail: error.message, classRefused: false, permanent: true };
-      throw error;
+      const { detail, permanent } = unreadable(file.sopInstanceUid, error);
+      return { stored: false, detail, permanent, classRefused: false };
     }
+    const answer = await store(association, context, file, dataset, nextMessageId());
     const detail = describeStatus(answer.status) + (answer.errorComment ? `: ${answer.errorComment}` : '');
     if (answer.status === STATUS.success) return { stored: true };
     if (meansStored(answer.status) || answer.status === DUPLICATE_SOP_INSTANCE) return { stored: true, detail };

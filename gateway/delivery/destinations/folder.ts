@@ -5,8 +5,9 @@ import { basename, dirname, join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { text } from '../../../storage/dicom/dataset.ts';
 import { readPart10 } from '../../../storage/dicom/part10.ts';
-import { DestinationUnavailable, DicomFormatError } from '../../../storage/errors.ts';
+import { DestinationUnavailable } from '../../../storage/errors.ts';
 import type { DestinationClient, OutgoingResult, SendOutcome } from './destination.ts';
+import { unreadable } from './destination.ts';
 
 /** PS3.5 9.1; what is not a UID could lead out of the folder. */
 const UID = /^[0-9]+(\.[0-9]+)*$/;
@@ -29,15 +30,14 @@ export class FolderDestination implements DestinationClient {
 
   /** A UID never has two contents, so writing it once more over itself does no harm. */
   async #deliver({ path, sopInstanceUid }: OutgoingResult): Promise<SendOutcome> {
-    const refused = (detail: string): SendOutcome => ({ status: 'refused', sopInstanceUid, detail, permanent: true });
     let studyInstanceUid: string | undefined;
     try {
       studyInstanceUid = text((await readPart10(path)).dataset, 'StudyInstanceUID');
     } catch (error) {
-      if (error instanceof DicomFormatError) return refused(error.message);
-      throw error;
+      return unreadable(sopInstanceUid, error);
     }
-    if (!UID.test(studyInstanceUid ?? '') || !UID.test(sopInstanceUid)) return refused('its Study or SOP Instance UID is not a UID');
+    if (!UID.test(studyInstanceUid ?? '') || !UID.test(sopInstanceUid))
+      return { status: 'refused', sopInstanceUid, detail: 'its Study or SOP Instance UID is not a UID', permanent: true };
     try {
       await writeDurably(path, join(this.#folder, studyInstanceUid!, `${sopInstanceUid}.dcm`));
     } catch (error) {
