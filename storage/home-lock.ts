@@ -1,5 +1,6 @@
 // One gateway a data folder: two would replay one journal twice, and stop each other's Postgres.
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 export class HomeInUseError extends Error {
@@ -13,18 +14,38 @@ export class HomeInUseError extends Error {
 export async function lockHome(home: string): Promise<() => Promise<void>> {
   await mkdir(home, { recursive: true });
   const file = join(home, 'gateway.lock');
-  const mine = `${process.pid} ${await startOf(process.pid)}`;
-  for (;;) {
-    try {
-      await writeFile(file, mine, { flag: 'wx' });
-      return () => rm(file, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  const draft = `${file}.${randomUUID()}`;
+  // Linked when whole: whoever finds the lock can read whose it is.
+  await writeFile(draft, `${process.pid} ${await startOf(process.pid)}`);
+  try {
+    while (!(await linked(draft, file))) {
+      const found = await readFile(file, 'utf8').catch(() => '');
+      const [pid, ...start] = found.split(' ');
+      if (Number(pid) !== process.pid && start.join(' ') !== '' && (await startOf(Number(pid))) === start.join(' ')) throw new HomeInUseError(home, Number(pid));
+      await removeStale(file, found);
     }
-    const [pid, ...start] = (await readFile(file, 'utf8').catch(() => '')).split(' ');
-    if (Number(pid) !== process.pid && start.join(' ') !== '' && (await startOf(Number(pid))) === start.join(' ')) throw new HomeInUseError(home, Number(pid));
-    await rm(file, { force: true }); // left by a gateway that was killed
+  } finally {
+    await rm(draft, { force: true });
   }
+  return () => rm(file, { force: true });
+}
+
+async function linked(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** A lock left by a gateway that was killed. Of two that find it at once, the slower one must not take away the quicker one's new lock. */
+async function removeStale(file: string, content: string): Promise<void> {
+  const aside = `${file}.${randomUUID()}`;
+  await rename(file, aside).catch(() => {}); // somebody else was quicker
+  if ((await readFile(aside, 'utf8').catch(() => content)) !== content) await linked(aside, file);
+  await rm(aside, { force: true });
 }
 
 /** When a process started, in clock ticks since boot, with the boot's id: a number that is used again is another process. */

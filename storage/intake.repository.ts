@@ -183,8 +183,10 @@ async function insertInstance(transaction: EntityManager, request: IndexRequest,
 }
 
 /**
- * A source instance keeps its study open for another quiet period. An image of a route opens the study's next workitem; an
- * object without pixels does not reopen a study that was closed.
+ * A source instance keeps its study open for another quiet period. An image of a route opens the study's next workitem, and so
+ * does a contradiction, whose report says why nothing was analysed; an object without pixels does not reopen a study that was
+ * closed. The end of the quiet period is in whole milliseconds, as its job is: a job that came a fraction too early would find
+ * the study not quiet, and no other would come.
  */
 async function advanceStudy(
   transaction: EntityManager,
@@ -193,12 +195,12 @@ async function advanceStudy(
   changed: boolean,
 ): Promise<{ due_at: Date | null; conflict: string | null } | undefined> {
   const { instance, route, frames } = request;
-  const opens = route !== undefined && frames > 0;
+  const opens = (route !== undefined && frames > 0) || conflict !== undefined;
   const [study]: { due_at: Date | null; conflict: string | null }[] = (
     await transaction.query(
       `update studies set
          last_source_at = greatest(last_source_at, $2),
-         due_at = case when intake = 'receiving' or $3 then now() + make_interval(secs => $4) end,
+         due_at = case when intake = 'receiving' or $3 then date_trunc('milliseconds', now()) + make_interval(secs => $4) end,
          intake = case when $3 then 'receiving' else intake end,
          route = case when $3 then coalesce(route, $5) else route end,
          analysis = case when $3 then 'waiting' else analysis end,
@@ -211,9 +213,10 @@ async function advanceStudy(
   if (opens)
     await transaction.query(
       `insert into workitems (study_instance_uid, version, route, state, created_at)
-       select $1, coalesce(max(version), 0) + 1, $2, 'waiting', now() from workitems where study_instance_uid = $1
+       select $1, (select coalesce(max(version), 0) + 1 from workitems where study_instance_uid = $1), coalesce($2, route), 'waiting', now()
+       from studies where study_instance_uid = $1 and coalesce($2, route) is not null
        on conflict (study_instance_uid) where state = 'waiting' do nothing`,
-      [instance.studyInstanceUid, route.name],
+      [instance.studyInstanceUid, route?.name ?? null],
     );
   return study;
 }

@@ -131,6 +131,12 @@ export class WorkitemsRepository {
       await refreshStudy(transaction, studyInstanceUid);
       await notifyStudy(transaction, studyInstanceUid);
       if (!workitem) return {};
+      // What an earlier one still waits for comes in this one's report; were both to go on, the older could end as the current one.
+      await transaction.query(
+        `update workitems set state = 'completed', completed_at = now(), reason = 'taken over by the next version'
+         where study_instance_uid = $1 and state = 'running' and id <> $2`,
+        [studyInstanceUid, workitem.id],
+      );
       if (study.conflict !== null || (await isAnalyzed(transaction, workitem.id, modelsOf(workitem.route)))) await whenReady(workitem.id, transaction);
       return { workitem: workitem.id };
     });

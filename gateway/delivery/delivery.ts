@@ -26,6 +26,7 @@ export async function deliverDue(destinationName: string, options: DeliveryOptio
   const { settings, deliveries, queue, log } = options;
   const destination = settings().destinations.find(({ name }) => name === destinationName);
   if (!destination) return; // removed from the settings: its deliveries wait until it is back, and `doctor` tells of them
+  await queue.takeOver(destinationName);
   for (let due = await deliveries.due(destinationName, BATCH); due.length > 0; due = await deliveries.due(destinationName, BATCH)) {
     const client = openDestination(destination, settings(), log);
     const open = new Map(due.map((delivery) => [delivery.sopInstanceUid, delivery]));
@@ -38,7 +39,7 @@ export async function deliverDue(destinationName: string, options: DeliveryOptio
           await deliveries.delivered(delivery.id, delivery.studyInstanceUid, outcome.deliveredSopInstanceUid);
           options.onDelivery?.(destinationName, 'delivered', (Date.now() - delivery.createdAt.getTime()) / 1000);
           log.info({ destination: destinationName, study: delivery.studyInstanceUid, instance: outcome.deliveredSopInstanceUid, detail: outcome.detail }, 'delivered');
-        } else await tryLater(delivery, outcome.detail, destination.retry, destinationName, options);
+        } else await tryLater(delivery, outcome.detail, destination.retry, destinationName, options, outcome.permanent);
       }
       for (const delivery of open.values()) await tryLater(delivery, 'the destination gave no answer for this result', destination.retry, destinationName, options);
     } catch (error) {
@@ -54,9 +55,10 @@ export async function deliverDue(destinationName: string, options: DeliveryOptio
   if (next) await queue.send('deliver', { destination: destinationName }, { startAfter: next });
 }
 
-async function tryLater(delivery: DueDelivery, reason: string, retry: Retry, destination: string, { deliveries, log, onDelivery }: DeliveryOptions): Promise<void> {
+/** @param permanent the reason lies in the bytes, which never change: given up at once, for a person to look at */
+async function tryLater(delivery: DueDelivery, reason: string, retry: Retry, destination: string, { deliveries, log, onDelivery }: DeliveryOptions, permanent = false): Promise<void> {
   const next = nextAttempt(delivery.attempts, retry, Date.now(), Math.random());
-  const final = next > delivery.deadlineAt.getTime();
+  const final = permanent || next > delivery.deadlineAt.getTime();
   await deliveries.failed(delivery.id, delivery.studyInstanceUid, reason, final ? null : new Date(next));
   onDelivery?.(destination, final ? 'failed' : 'retry', 0);
   const fields = { destination, study: delivery.studyInstanceUid, instance: delivery.sopInstanceUid, attempts: delivery.attempts + 1, reason };

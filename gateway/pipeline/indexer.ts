@@ -128,8 +128,9 @@ export class Indexer {
         if (dueAt) await queue.send('close', { studyInstanceUid }, { transaction, startAfter: dueAt });
       },
     );
-    await journal.remove(instance.blobId);
+    // In this order a crash in between leaves an entry without blob, which start-up removes.
     if (indexed.outcome === 'duplicate') await blobs.remove(instance.blobId);
+    await journal.remove(instance.blobId);
     this.#log.info(
       { study: indexed.studyInstanceUid, instance: instance.sopInstanceUid, outcome: indexed.outcome, route: route?.name, association: instance.context.associationId },
       'indexed',
@@ -147,8 +148,9 @@ function frameCountOf({ header }: DurableInstance): number {
   return isImage ? Math.max(1, num(header.dataset, 'NumberOfFrames') ?? 1) : 0;
 }
 
-/** SQLSTATE classes 22 and 23: Postgres is there, and what it was given does not fit. */
+/** SQLSTATE classes 22, 23 and 54: Postgres is there, and what it was given does not fit; or we cannot make rows of it at all. */
 function isRefusal(error: unknown): boolean {
+  if (error instanceof TypeError || error instanceof RangeError) return true;
   const code = (error as { code?: unknown }).code;
-  return typeof code === 'string' && /^2[23]/.test(code);
+  return typeof code === 'string' && /^(2[23]|54)...$/.test(code);
 }

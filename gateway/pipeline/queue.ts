@@ -101,6 +101,14 @@ export class JobQueue {
     );
   }
 
+  /**
+   * Drops the jobs that wait for a destination: whoever serves it now does what they ask for. Without this they would grow in
+   * number for as long as a destination is away, each being replaced by one for the next try.
+   */
+  async takeOver(destination: string): Promise<void> {
+    await this.#boss.deleteQueuedJobs(deliverQueue(destination));
+  }
+
   /** Jobs by queue that wait or run, for the metrics. */
   async depth(): Promise<{ queue: string; waiting: number; active: number }[]> {
     const { rows } = await this.#boss.getDb().executeSql(
