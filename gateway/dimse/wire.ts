@@ -9,7 +9,7 @@ const READ_AHEAD_BYTES = 512 * 1024;
 interface Waiter {
   resolve(): void;
   reject(error: Error): void;
-  timer: NodeJS.Timeout;
+  timer?: NodeJS.Timeout;
 }
 
 export class Wire {
@@ -137,7 +137,7 @@ export class Wire {
 
   #wait(slot: 'reader' | 'writer'): Promise<void> {
     return new Promise((resolve, reject) => {
-      const waiter: Waiter = { resolve, reject, timer: undefined as unknown as NodeJS.Timeout };
+      const waiter: Waiter = { resolve, reject };
       if (slot === 'reader') this.#reader = waiter;
       else this.#writer = waiter;
       this.#rearm(waiter);
