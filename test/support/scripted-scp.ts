@@ -26,7 +26,7 @@ export interface ScriptedScp extends AsyncDisposable {
   stored: { sopClassUid: string; sopInstanceUid: string; transferSyntaxUid: string; bytes: Buffer }[];
 }
 
-export async function startScriptedScp(script: Script = {}): Promise<ScriptedScp> {
+export async function startScriptedScp(script: Script = {}, port = 0): Promise<ScriptedScp> {
   const wires = new Set<Wire>();
   const server = createServer((socket) => {
     const wire = new Wire(socket, 10_000);
@@ -71,7 +71,7 @@ export async function startScriptedScp(script: Script = {}): Promise<ScriptedScp
     await association.close();
   }
 
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   scp.port = (server.address() as AddressInfo).port;
   return scp;
 }
