@@ -38,7 +38,9 @@ export function paletteToRgb(indices: Samples, dataset: Dataset): Uint8Array {
     const descriptor = nums(dataset, `${colour}PaletteColorLookupTableDescriptor`);
     const data = get(dataset, `${colour}PaletteColorLookupTableData`);
     if (descriptor.length < 3 || !data || !(bytesOf(data) ?? data.Value)) {
-      throw new NotAnalyzableError(`the image is PALETTE COLOR and its ${colour} palette is ${data ? 'out of reach' : 'missing or segmented'}`);
+      throw new NotAnalyzableError(
+        `the image is PALETTE COLOR and its ${colour} palette is ${data ? 'out of reach' : 'missing or segmented'}`,
+      );
     }
     return lookupTable(descriptor, data, false);
   });

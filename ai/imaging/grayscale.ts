@@ -22,7 +22,10 @@ const TAIL = 0.005;
  * @throws {NotAnalyzableError} for a lookup table that does not fit its descriptor
  */
 export function displayFrame(frame: StoredFrame, dataset: Dataset): DisplayFrame {
-  const pixels = frame.samplesPerPixel === 3 ? grayOfRgb(frame) : grayscale(frame, attributesOf(frame.datasetWithTables ?? dataset, frame.frameNumber));
+  const pixels =
+    frame.samplesPerPixel === 3
+      ? grayOfRgb(frame)
+      : grayscale(frame, attributesOf(frame.datasetWithTables ?? dataset, frame.frameNumber));
   return { width: frame.columns, height: frame.rows, pixels };
 }
 
@@ -31,7 +34,8 @@ function grayOfRgb({ data, rows, columns, bitsStored }: StoredFrame): Uint8Array
   const out = new Uint8Array(rows * columns);
   const scale = 255 / (2 ** bitsStored - 1);
   for (let i = 0, from = 0; i < out.length; i++, from += 3) {
-    out[i] = (0.299 * (data[from] as number) + 0.587 * (data[from + 1] as number) + 0.114 * (data[from + 2] as number)) * scale + 0.5;
+    out[i] =
+      (0.299 * (data[from] as number) + 0.587 * (data[from + 1] as number) + 0.114 * (data[from + 2] as number)) * scale + 0.5;
   }
   return out;
 }
@@ -52,8 +56,12 @@ interface Window {
 
 /** An enhanced image's attributes for one frame, from its own functional groups or the shared ones, laid over the dataset's. */
 function attributesOf(dataset: Dataset, frameNumber: number): Dataset {
-  const groups = [items(dataset, 'PerFrameFunctionalGroupsSequence')[frameNumber - 1], items(dataset, 'SharedFunctionalGroupsSequence')[0]];
-  const ofGroup = (keyword: string): Dataset => groups.map((group) => group && items(group, keyword)[0]).find((item) => item !== undefined) ?? {};
+  const groups = [
+    items(dataset, 'PerFrameFunctionalGroupsSequence')[frameNumber - 1],
+    items(dataset, 'SharedFunctionalGroupsSequence')[0],
+  ];
+  const ofGroup = (keyword: string): Dataset =>
+    groups.map((group) => group && items(group, keyword)[0]).find((item) => item !== undefined) ?? {};
   if (groups.every((group) => group === undefined)) return dataset;
   return { ...dataset, ...ofGroup('PixelValueTransformationSequence'), ...ofGroup('FrameVOILUTSequence') };
 }
@@ -86,17 +94,28 @@ function grayscale(frame: StoredFrame, dataset: Dataset): Uint8Array {
   const pipeline = readPipeline(dataset, frame);
   const { data } = frame;
   // Stored values as unsigned numbers of 16 bits index one table; the two's complement of signed ones does as well.
-  const index = data instanceof Int16Array ? new Uint16Array(data.buffer, data.byteOffset, data.length) : data instanceof Int8Array ? new Uint8Array(data.buffer, data.byteOffset, data.length) : data;
+  const index =
+    data instanceof Int16Array
+      ? new Uint16Array(data.buffer, data.byteOffset, data.length)
+      : data instanceof Int8Array
+        ? new Uint8Array(data.buffer, data.byteOffset, data.length)
+        : data;
   const cells = index instanceof Uint8Array ? 256 : 65536;
   if (!(index instanceof Uint8Array || index instanceof Uint16Array)) return wideGrayscale(data, pipeline);
-  const valueOf = (cell: number): number => (data instanceof Int16Array ? (cell << 16) >> 16 : data instanceof Int8Array ? (cell << 24) >> 24 : cell);
+  const valueOf = (cell: number): number =>
+    data instanceof Int16Array ? (cell << 16) >> 16 : data instanceof Int8Array ? (cell << 24) >> 24 : cell;
   const voi = pipeline.voi ?? windowOfHistogram(index, cells, valueOf, pipeline);
   const table = new Uint8Array(cells);
   // Values outside the stored bits cannot occur: no need to work them out.
-  const [low, high] = frame.signed ? [-(2 ** (frame.bitsStored - 1)), 2 ** (frame.bitsStored - 1) - 1] : [0, 2 ** frame.bitsStored - 1];
+  const [low, high] = frame.signed
+    ? [-(2 ** (frame.bitsStored - 1)), 2 ** (frame.bitsStored - 1) - 1]
+    : [0, 2 ** frame.bitsStored - 1];
   for (let cell = 0; cell < cells; cell++) {
     const value = valueOf(cell);
-    table[cell] = isPadding(value, pipeline) || value < low || value > high ? 0 : presented(applyVoi(applyModality(value, pipeline), voi), pipeline);
+    table[cell] =
+      isPadding(value, pipeline) || value < low || value > high
+        ? 0
+        : presented(applyVoi(applyModality(value, pipeline), voi), pipeline);
   }
   const out = new Uint8Array(index.length);
   for (let i = 0; i < out.length; i++) out[i] = table[index[i] as number] as number;
@@ -106,7 +125,9 @@ function grayscale(frame: StoredFrame, dataset: Dataset): Uint8Array {
 /** Values of more than 16 bits, one by one. */
 function wideGrayscale(data: Samples, pipeline: Pipeline): Uint8Array {
   const voi = pipeline.voi ?? windowOfSorted(data, pipeline);
-  return Uint8Array.from(data, (value) => (isPadding(value, pipeline) ? 0 : presented(applyVoi(applyModality(value, pipeline), voi), pipeline)));
+  return Uint8Array.from(data, (value) =>
+    isPadding(value, pipeline) ? 0 : presented(applyVoi(applyModality(value, pipeline), voi), pipeline),
+  );
 }
 
 function isPadding(value: number, { padding }: Pipeline): boolean {
@@ -139,7 +160,12 @@ function presented(share: number, { inverse }: Pipeline): number {
 }
 
 /** A window over all but the tails of what the picture holds, where it brings none of its own. */
-function windowOfHistogram(index: Uint8Array | Uint16Array, cells: number, valueOf: (cell: number) => number, pipeline: Pipeline): Window {
+function windowOfHistogram(
+  index: Uint8Array | Uint16Array,
+  cells: number,
+  valueOf: (cell: number) => number,
+  pipeline: Pipeline,
+): Window {
   const counts = new Uint32Array(cells);
   for (let i = 0; i < index.length; i++) (counts[index[i] as number] as number)++;
   const found: { value: number; count: number }[] = [];

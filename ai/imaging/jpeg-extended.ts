@@ -1,5 +1,6 @@
-// JPEG baseline and extended sequential DCT with Huffman coding, 8 and 12 bits (ITU-T T.81, processes 1, 2 and 4): the 12-bit
-// form of transfer syntax 1.2.840.10008.1.2.4.51, which no codec library on npm decodes.
+// JPEG baseline and extended sequential DCT with Huffman coding, 8 and 12 bits (ITU-T T.81, processes 1, 2 and 4):
+// transfer syntaxes 1.2.840.10008.1.2.4.50 and .51; dcmjs-codecs does not decode the 12-bit form of the latter.
+import { AAN_SCALE, inverseTransform } from './jpeg-transform.ts';
 
 /** Samples as coded: no colour conversion, subsampled components repeated to full size. */
 export interface JpegImage {
@@ -45,19 +46,19 @@ const QUICK_BITS = 9;
 
 /** T.81 figure A.6: place in the zigzag to place in the block. */
 const ZIGZAG = Uint8Array.from([
-  0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
-  35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
+  0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28, 35, 42,
+  49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 ]);
-
-/** Scale of each row and column in the Arai-Agui-Nakajima transform: 1, then cos(k pi / 16) sqrt 2. */
-const AAN_SCALE = Array.from({ length: 8 }, (_, k) => (k === 0 ? 1 : Math.cos((k * Math.PI) / 16) * Math.SQRT2));
 
 /**
  * Decodes one image.
  * @param expected what the dataset says: a stream that disagrees is refused before anything is allocated
  * @throws {Error} what is wrong with the stream, in words
  */
-export function decodeSequentialJpeg(bytes: Uint8Array, expected: { width: number; height: number; components: number }): JpegImage {
+export function decodeSequentialJpeg(
+  bytes: Uint8Array,
+  expected: { width: number; height: number; components: number },
+): JpegImage {
   const quantization: (Float32Array | undefined)[] = [];
   const huffman: { dc: (HuffmanTable | undefined)[]; ac: (HuffmanTable | undefined)[] } = { dc: [], ac: [] };
   let frame: Frame | undefined;
@@ -68,7 +69,10 @@ export function decodeSequentialJpeg(bytes: Uint8Array, expected: { width: numbe
   while (at + 4 <= bytes.length) {
     if (bytes[at] !== 0xff) throw new Error(`JPEG marker expected at byte ${at} of the frame`);
     const marker = bytes[at + 1] as number;
-    if (marker === 0xff) { at++; continue; }
+    if (marker === 0xff) {
+      at++;
+      continue;
+    }
     if (marker === 0xd9) break;
     const end = at + 2 + (((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number));
     if (end > bytes.length || end < at + 4) throw new Error('JPEG segment runs past the end of the frame');
@@ -78,7 +82,8 @@ export function decodeSequentialJpeg(bytes: Uint8Array, expected: { width: numbe
     else if (marker === 0xc4) readHuffman(segment, huffman);
     else if (marker === 0xdd) restartInterval = ((segment[0] ?? 0) << 8) | (segment[1] ?? 0);
     else if (marker === 0xc0 || marker === 0xc1) frame = readFrame(segment, expected);
-    else if (marker >= 0xc2 && marker <= 0xcf && marker !== 0xc8 && marker !== 0xcc) throw new Error(`JPEG process SOF${marker - 0xc0} is not sequential DCT with Huffman coding`);
+    else if (marker >= 0xc2 && marker <= 0xcf && marker !== 0xc8 && marker !== 0xcc)
+      throw new Error(`JPEG process SOF${marker - 0xc0} is not sequential DCT with Huffman coding`);
     else if (marker === 0xcc) throw new Error('JPEG with arithmetic coding');
     else if (marker === 0xda) {
       if (!frame) throw new Error('JPEG scan before its frame header');
@@ -91,7 +96,7 @@ export function decodeSequentialJpeg(bytes: Uint8Array, expected: { width: numbe
 }
 
 function readQuantization(segment: Uint8Array, tables: (Float32Array | undefined)[]): void {
-  for (let at = 0; at < segment.length; ) {
+  for (let at = 0; at < segment.length;) {
     const head = segment[at++] as number;
     const wide = head >> 4 ? 2 : 1;
     if (at + 64 * wide > segment.length) throw new Error('JPEG quantization table is cut short');
@@ -107,7 +112,7 @@ function readQuantization(segment: Uint8Array, tables: (Float32Array | undefined
 }
 
 function readHuffman(segment: Uint8Array, tables: { dc: (HuffmanTable | undefined)[]; ac: (HuffmanTable | undefined)[] }): void {
-  for (let at = 0; at < segment.length; ) {
+  for (let at = 0; at < segment.length;) {
     const head = segment[at] as number;
     const counts = segment.subarray(at + 1, at + 17);
     const total = counts.reduce((sum, count) => sum + count, 0);
@@ -122,7 +127,12 @@ function readHuffman(segment: Uint8Array, tables: { dc: (HuffmanTable | undefine
       offset[length] = symbol - code;
       for (let i = 0; i < (counts[length - 1] as number); i++, symbol++, code++) {
         if (code >= 1 << length) throw new Error('JPEG Huffman table has more codes than fit');
-        if (length <= QUICK_BITS) quick.fill((length << 8) | (symbols[symbol] as number), code << (QUICK_BITS - length), (code + 1) << (QUICK_BITS - length));
+        if (length <= QUICK_BITS)
+          quick.fill(
+            (length << 8) | (symbols[symbol] as number),
+            code << (QUICK_BITS - length),
+            (code + 1) << (QUICK_BITS - length),
+          );
         largest[length] = code;
       }
     }
@@ -135,7 +145,9 @@ function readFrame(segment: Uint8Array, expected: { width: number; height: numbe
   const [height, width] = [(h1 << 8) | h2, (w1 << 8) | w2];
   if (precision !== 8 && precision !== 12) throw new Error(`JPEG of ${precision} bits a sample`);
   if (width !== expected.width || height !== expected.height || count !== expected.components) {
-    throw new Error(`JPEG frame of ${width} by ${height} pixels with ${count} components where the dataset says ${expected.width} by ${expected.height} with ${expected.components}`);
+    throw new Error(
+      `JPEG frame of ${width} by ${height} pixels with ${count} components where the dataset says ${expected.width} by ${expected.height} with ${expected.components}`,
+    );
   }
   if (segment.length < 6 + 3 * count) throw new Error('JPEG frame header is cut short');
   const specs = Array.from({ length: count }, (_, i) => {
@@ -156,8 +168,13 @@ function readFrame(segment: Uint8Array, expected: { width: number; height: numbe
 
 /** Reads the entropy-coded data of one scan (T.81 F.2). @returns where the next marker stands */
 function readScan(
-  bytes: Uint8Array, start: number, header: Uint8Array, frame: Frame, quantization: readonly (Float32Array | undefined)[],
-  huffman: { dc: (HuffmanTable | undefined)[]; ac: (HuffmanTable | undefined)[] }, restartInterval: number,
+  bytes: Uint8Array,
+  start: number,
+  header: Uint8Array,
+  frame: Frame,
+  quantization: readonly (Float32Array | undefined)[],
+  huffman: { dc: (HuffmanTable | undefined)[]; ac: (HuffmanTable | undefined)[] },
+  restartInterval: number,
 ): number {
   const count = header[0] ?? 0;
   const parts = Array.from({ length: count }, (_, i) => {
@@ -177,12 +194,23 @@ function readScan(
   const middle = 2 ** (frame.precision - 1);
   const oneBlock = (part: (typeof parts)[number], column: number, row: number): void => {
     part.predicted = readBlock(bits, part.dc, part.ac, part.table, part.predicted, block);
-    inverseTransform(block, part.component.samples, (row * part.component.blocksAcross * 8 + column) * 8, part.component.blocksAcross * 8, middle, top);
+    inverseTransform(
+      block,
+      part.component.samples,
+      (row * part.component.blocksAcross * 8 + column) * 8,
+      part.component.blocksAcross * 8,
+      middle,
+      top,
+    );
   };
   const single = count === 1;
   // A scan of one component has no padding to whole MCUs (T.81 A.2.2).
-  const across = single ? Math.ceil((frame.width * first.component.horizontal) / frame.horizontal / 8) : Math.ceil(frame.width / (8 * frame.horizontal));
-  const down = single ? Math.ceil((frame.height * first.component.vertical) / frame.vertical / 8) : Math.ceil(frame.height / (8 * frame.vertical));
+  const across = single
+    ? Math.ceil((frame.width * first.component.horizontal) / frame.horizontal / 8)
+    : Math.ceil(frame.width / (8 * frame.horizontal));
+  const down = single
+    ? Math.ceil((frame.height * first.component.vertical) / frame.vertical / 8)
+    : Math.ceil(frame.height / (8 * frame.vertical));
   for (let mcu = 0; mcu < across * down; mcu++) {
     if (restartInterval && mcu > 0 && mcu % restartInterval === 0) {
       bits.restart();
@@ -195,7 +223,8 @@ function readScan(
     }
     for (const part of parts) {
       const { horizontal, vertical } = part.component;
-      for (let v = 0; v < vertical; v++) for (let h = 0; h < horizontal; h++) oneBlock(part, column * horizontal + h, row * vertical + v);
+      for (let v = 0; v < vertical; v++)
+        for (let h = 0; h < horizontal; h++) oneBlock(part, column * horizontal + h, row * vertical + v);
     }
   }
   return bits.end();
@@ -264,7 +293,14 @@ function bitReader(bytes: Uint8Array, start: number) {
 }
 
 /** One block of dequantized coefficients, in block order. @returns the DC value, which predicts the next */
-function readBlock(bits: BitReader, dc: HuffmanTable, ac: HuffmanTable, table: Float32Array, predicted: number, block: Float32Array): number {
+function readBlock(
+  bits: BitReader,
+  dc: HuffmanTable,
+  ac: HuffmanTable,
+  table: Float32Array,
+  predicted: number,
+  block: Float32Array,
+): number {
   block.fill(0);
   const size = bits.symbol(dc);
   if (size > 15) throw new Error('JPEG DC difference of more than 15 bits');
@@ -286,46 +322,6 @@ function readBlock(bits: BitReader, dc: HuffmanTable, ac: HuffmanTable, table: F
   return value;
 }
 
-const ROOT_2 = Math.SQRT2;
-/** 2 cos(pi/8), 2 (cos(pi/8) - cos(3pi/8)), 2 (cos(pi/8) + cos(3pi/8)): the rotation of the odd part. */
-const TURN = 2 * Math.cos(Math.PI / 8);
-const TURN_LESS = 2 * (Math.cos(Math.PI / 8) - Math.cos((3 * Math.PI) / 8));
-const TURN_MORE = 2 * (Math.cos(Math.PI / 8) + Math.cos((3 * Math.PI) / 8));
-
-/** Inverse transform of Arai, Agui and Nakajima (1988) over eight values, `step` apart, in place. */
-function transform8(d: Float32Array, o: number, step: number): void {
-  const [p1, p2, p3] = [o + step, o + 2 * step, o + 3 * step];
-  const [p4, p5, p6, p7] = [o + 4 * step, o + 5 * step, o + 6 * step, o + 7 * step];
-  const d0 = d[o] as number, d1 = d[p1] as number, d2 = d[p2] as number, d3 = d[p3] as number;
-  const d4 = d[p4] as number, d5 = d[p5] as number, d6 = d[p6] as number, d7 = d[p7] as number;
-  const sum04 = d0 + d4, less04 = d0 - d4, sum26 = d2 + d6;
-  const less26 = (d2 - d6) * ROOT_2 - sum26;
-  const even0 = sum04 + sum26, even3 = sum04 - sum26, even1 = less04 + less26, even2 = less04 - less26;
-  const sum53 = d5 + d3, less53 = d5 - d3, sum17 = d1 + d7, less17 = d1 - d7;
-  const odd7 = sum17 + sum53;
-  const odd5 = (sum17 - sum53) * ROOT_2;
-  const turned = (less53 + less17) * TURN;
-  const odd6 = turned - less53 * TURN_MORE - odd7;
-  const odd5b = odd5 - odd6;
-  const odd4 = turned - less17 * TURN_LESS - odd5b;
-  d[o] = even0 + odd7; d[p7] = even0 - odd7;
-  d[p1] = even1 + odd6; d[p6] = even1 - odd6;
-  d[p2] = even2 + odd5b; d[p5] = even2 - odd5b;
-  d[p3] = even3 + odd4; d[p4] = even3 - odd4;
-}
-
-function inverseTransform(block: Float32Array, to: Uint16Array, start: number, stride: number, middle: number, top: number): void {
-  for (let column = 0; column < 8; column++) transform8(block, column, 8);
-  for (let row = 0; row < 8; row++) {
-    transform8(block, row * 8, 1);
-    const o = start + row * stride;
-    for (let i = 0; i < 8; i++) {
-      const value = (block[row * 8 + i] as number) + middle + 0.5;
-      to[o + i] = value < 0 ? 0 : value > top ? top : value;
-    }
-  }
-}
-
 function interleave(frame: Frame): JpegImage {
   const { width, height, precision, components } = frame;
   const data = new Uint16Array(width * height * components.length);
@@ -334,7 +330,11 @@ function interleave(frame: Frame): JpegImage {
     for (let y = 0; y < height; y++) {
       const from = Math.floor((y * c.vertical) / frame.vertical) * stride;
       if (components.length === 1) data.set(c.samples.subarray(from, from + width), y * width);
-      else for (let x = 0; x < width; x++) data[(y * width + x) * components.length + channel] = c.samples[from + Math.floor((x * c.horizontal) / frame.horizontal)] as number;
+      else
+        for (let x = 0; x < width; x++)
+          data[(y * width + x) * components.length + channel] = c.samples[
+            from + Math.floor((x * c.horizontal) / frame.horizontal)
+          ] as number;
     }
   });
   return { width, height, components: components.length, precision, data };

@@ -20,16 +20,18 @@ export interface LookupTable {
 export function lookupTable(descriptor: readonly number[], data: DicomElement, signed: boolean): LookupTable {
   const [declared = 0, start = 0, bits = 16] = descriptor;
   // 0 stands for 65,536, which does not fit 16 bits; read as SS the number may also come negative.
-  const entries = (declared & 0xffff) || 65536;
+  const entries = declared & 0xffff || 65536;
   const first = signed ? (start << 16) >> 16 : start & 0xffff;
   const bytes = bytesOf(data);
   const numbers = data.Value?.map(Number);
   let values: Uint16Array;
-  if (bytes && bytes.length >= entries * 2) values = Uint16Array.from({ length: entries }, (_, i) => (bytes[2 * i] as number) | ((bytes[2 * i + 1] as number) << 8));
+  if (bytes && bytes.length >= entries * 2)
+    values = Uint16Array.from({ length: entries }, (_, i) => (bytes[2 * i] as number) | ((bytes[2 * i + 1] as number) << 8));
   else if (bytes && bytes.length >= entries) values = Uint16Array.from(bytes.subarray(0, entries));
   else if (numbers && numbers.length >= entries) values = Uint16Array.from(numbers.slice(0, entries));
   // Entries of 8 bits packed in pairs into words.
-  else if (numbers && numbers.length * 2 >= entries && bits === 8) values = Uint16Array.from({ length: entries }, (_, i) => ((numbers[i >> 1] as number) >> (8 * (i & 1))) & 255);
+  else if (numbers && numbers.length * 2 >= entries && bits === 8)
+    values = Uint16Array.from({ length: entries }, (_, i) => ((numbers[i >> 1] as number) >> (8 * (i & 1))) & 255);
   else throw new NotAnalyzableError(`a lookup table is shorter than the ${entries} entries that its descriptor says`);
   return { first, bits: Math.max(8, Math.min(16, bits)), values };
 }
@@ -40,7 +42,8 @@ export function sequenceTable(dataset: Dataset, keyword: string, signed: boolean
   const data = item && get(item, 'LUTData');
   const descriptor = item ? nums(item, 'LUTDescriptor') : [];
   if (!item || !data || descriptor.length < 3) return undefined;
-  if (data.BulkDataURI !== undefined && !bytesOf(data)) throw new NotAnalyzableError(`the table of ${keyword} was left in the file`);
+  if (data.BulkDataURI !== undefined && !bytesOf(data))
+    throw new NotAnalyzableError(`the table of ${keyword} was left in the file`);
   return lookupTable(descriptor, data, signed);
 }
 

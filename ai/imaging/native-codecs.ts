@@ -35,18 +35,32 @@ export async function nativeCodecs(): Promise<typeof dcmjsCodecs> {
  * @returns little-endian cells of 8 bits up to a precision of 8, else of 16; colour by pixel
  * @throws {Error} what the codec says
  */
-export async function decodeNative(codec: NativeCodec, bytes: Uint8Array, header: CodestreamHeader, signed: boolean): Promise<Uint8Array> {
+export async function decodeNative(
+  codec: NativeCodec,
+  bytes: Uint8Array,
+  header: CodestreamHeader,
+  signed: boolean,
+): Promise<Uint8Array> {
   await nativeCodecs();
   const context = new Context({
-    width: header.width, height: header.height, bitsAllocated: header.precision > 8 ? 16 : 8, bitsStored: header.precision,
-    samplesPerPixel: header.components, pixelRepresentation: signed ? 1 : 0, planarConfiguration: 0,
-    photometricInterpretation: header.components === 3 ? 'RGB' : 'MONOCHROME2', encodedBuffer: bytes,
+    width: header.width,
+    height: header.height,
+    bitsAllocated: header.precision > 8 ? 16 : 8,
+    bitsStored: header.precision,
+    samplesPerPixel: header.components,
+    pixelRepresentation: signed ? 1 : 0,
+    planarConfiguration: 0,
+    photometricInterpretation: header.components === 3 ? 'RGB' : 'MONOCHROME2',
+    encodedBuffer: bytes,
   });
   try {
     return DECODERS[codec](context).getDecodedBuffer() ?? new Uint8Array();
   } catch (error) {
     NativeCodecs.release();
-    const said = error instanceof WebAssembly.RuntimeError ? 'the codec failed on it' : String((error as Error).message).replace(/^.*::/, '');
+    const said =
+      error instanceof WebAssembly.RuntimeError
+        ? 'the codec failed on it'
+        : String((error as Error).message).replace(/^.*::/, '');
     throw new Error(said, { cause: error });
   }
 }

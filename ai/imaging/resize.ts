@@ -23,7 +23,9 @@ export async function toModelInput(display: DisplayFrame, input: InputSize): Pro
   const left = Math.floor((input.width - width) / 2);
   const top = Math.floor((input.height - height) / 2);
   const { buffer, byteOffset, length } = display.pixels;
-  const pixels = await sharp(Buffer.from(buffer, byteOffset, length), { raw: { width: display.width, height: display.height, channels: 1 } })
+  const pixels = await sharp(Buffer.from(buffer, byteOffset, length), {
+    raw: { width: display.width, height: display.height, channels: 1 },
+  })
     .resize(width, height, { fit: 'fill' })
     .extend({ left, top, right: input.width - width - left, bottom: input.height - height - top, background: '#000' })
     .toColourspace('b-w')

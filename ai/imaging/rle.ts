@@ -23,7 +23,15 @@ export function decodeRle(bytes: Uint8Array, pixels: number, samplesPerPixel: nu
 }
 
 /** PackBits (PS3.5 G.3.2) into every `step`th byte from `place` on. */
-function unpack(bytes: Uint8Array, start: number, end: number, out: Uint8Array, place: number, step: number, pixels: number): void {
+function unpack(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  out: Uint8Array,
+  place: number,
+  step: number,
+  pixels: number,
+): void {
   let at = start;
   let to = place;
   const last = place + pixels * step;

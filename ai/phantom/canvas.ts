@@ -60,7 +60,11 @@ export function fill(target: Canvas, outline: readonly Point[], value: number): 
  * @param scratch an all-zero canvas of the same size; all zero again afterwards
  */
 export function stroke(
-  target: Canvas, scratch: Canvas, path: readonly Point[], radius: readonly [number, number], profile: (depth: number, along: number) => number,
+  target: Canvas,
+  scratch: Canvas,
+  path: readonly Point[],
+  radius: readonly [number, number],
+  profile: (depth: number, along: number) => number,
 ): void {
   const { width, height } = target;
   let [left, top, right, bottom] = [width, height, 0, 0];
@@ -187,7 +191,10 @@ export function clouds(width: number, height: number, grain: number, octaves: nu
       lefts[x] = x / cell;
       shares[x] = smooth(x / cell - Math.floor(x / cell));
     }
-    const lattice = Float32Array.from({ length: columns * (Math.ceil(height / cell) + 2) }, () => source.between(-1, 1) * amplitude);
+    const lattice = Float32Array.from(
+      { length: columns * (Math.ceil(height / cell) + 2) },
+      () => source.between(-1, 1) * amplitude,
+    );
     for (let y = 0; y < height; y++) {
       const gy = Math.floor(y / cell);
       const v = smooth(y / cell - gy);

@@ -53,18 +53,28 @@ export function chestPhantom(spec: PhantomSpec): Phantom {
   const [toX, toY] = [width / columns, height / rows];
   // Streams of their own: the same patient with and without opacities, alike to the last grain of noise.
   const places = random(spec.seed ^ 0x0bac17e5);
-  const wanted = typeof spec.opacities === 'number'
-    ? placeOpacities(spec.opacities, lung, places)
-    : (spec.opacities ?? []).map((o) => ({ x: o.x * toX, y: o.y * toY, width: o.width * toX, height: o.height * toY, contrast: o.contrast }));
+  const wanted =
+    typeof spec.opacities === 'number'
+      ? placeOpacities(spec.opacities, lung, places)
+      : (spec.opacities ?? []).map((o) => ({
+          x: o.x * toX,
+          y: o.y * toY,
+          width: o.width * toX,
+          height: o.height * toY,
+          contrast: o.contrast,
+        }));
   const [neck, belly] = [place([0, -0.5]), place([0, 0.5])];
   const midline = (y: number): number => neck[0] + ((belly[0] - neck[0]) * (y - neck[1])) / (belly[1] - neck[1]);
   const added = canvas(width, height);
   const found = wanted.map((o) => addOpacity(added, lung, o, midline, places)).filter((box) => box !== undefined);
-  for (let p = 0; p < density.data.length; p++) density.data[p] = (density.data[p] as number) + 0.42 * Math.min(1.05, added.data[p] as number);
+  for (let p = 0; p < density.data.length; p++)
+    density.data[p] = (density.data[p] as number) + 0.42 * Math.min(1.05, added.data[p] as number);
 
   const pixels = expose(density, columns, rows, spec, random(spec.seed ^ 0x0de7ec70));
   return {
-    columns, rows, pixels,
+    columns,
+    rows,
+    pixels,
     opacities: found.map((b) => ({ x: b.x / toX, y: b.y / toY, width: b.width / toX, height: b.height / toY })),
   };
 }
@@ -74,15 +84,20 @@ type Place = { (point: Point): Point; unit: number };
 /** How the patient stands before the detector: a little turned, nearer or farther, not quite in the middle. */
 function pose(width: number, height: number, source: Random): Place {
   const unit = Math.min(width, height * 1.02) * source.between(0.95, 1.12);
+  // A plate on end is chosen for a tall patient.
+  const tall = Math.max(1, Math.min(1.13, height / width));
   const angle = source.normal() * 0.018;
   const [cos, sin] = [Math.cos(angle) * unit, Math.sin(angle) * unit];
   const cx = width * (0.5 + source.normal() * 0.012);
   const cy = height * (0.53 + source.normal() * 0.015);
-  return Object.assign(([x, y]: Point): Point => [cx + x * cos - y * sin, cy + x * sin + y * cos], { unit });
+  return Object.assign(([x, y]: Point): Point => [cx + x * cos - y * tall * sin, cy + x * sin + y * tall * cos], { unit });
 }
 
 function ellipse(centre: Point, rx: number, ry: number): Point[] {
-  return Array.from({ length: 24 }, (_, i) => [centre[0] + rx * Math.cos((i * Math.PI) / 12), centre[1] + ry * Math.sin((i * Math.PI) / 12)]);
+  return Array.from({ length: 24 }, (_, i) => [
+    centre[0] + rx * Math.cos((i * Math.PI) / 12),
+    centre[1] + ry * Math.sin((i * Math.PI) / 12),
+  ]);
 }
 
 /** Density of a bone by the depth below its surface: the hard shell shows as two brighter lines. */
@@ -91,7 +106,13 @@ function cortex(depth: number): number {
 }
 
 /** Sums what lies in the beam: 0 is air, about 1 the mediastinum. `lung` is how much air can be displaced, 0 to 1. */
-function drawTissue(anatomy: Chest, width: number, height: number, place: Place, source: Random): { density: Canvas; lung: Canvas } {
+function drawTissue(
+  anatomy: Chest,
+  width: number,
+  height: number,
+  place: Place,
+  source: Random,
+): { density: Canvas; lung: Canvas } {
   const { unit } = place;
   const scratch = canvas(width, height);
   const spare = canvas(width, height);
@@ -105,7 +126,12 @@ function drawTissue(anatomy: Chest, width: number, height: number, place: Place,
   const [smallWidth, smallHeight] = [Math.ceil(width / 4), Math.ceil(height / 4)];
   const soft = (outlines: readonly Point[][], sigma: number): Canvas => {
     const layer = canvas(smallWidth, smallHeight);
-    for (const outline of outlines) fill(layer, outline.map((point) => place(point)).map(([x, y]) => [(x * smallWidth) / width, (y * smallHeight) / height]), 1);
+    for (const outline of outlines)
+      fill(
+        layer,
+        outline.map((point) => place(point)).map(([x, y]) => [(x * smallWidth) / width, (y * smallHeight) / height]),
+        1,
+      );
     blur(layer, (sigma * unit) / 4, spare);
     return enlarged(layer, width, height);
   };
@@ -118,30 +144,61 @@ function drawTissue(anatomy: Chest, width: number, height: number, place: Place,
   const heartDepth = soft([anatomy.heart], 0.03);
   const middle = soft([anatomy.mediastinum, anatomy.aorticKnob], 0.012);
   const scapulae = filled(anatomy.scapulae, 0.004);
-  const spine = filled(anatomy.vertebrae.map((v) => {
-    const [x, y] = v.centre;
-    return [[x - v.width, y - v.height], [x - v.width * 0.86, y], [x - v.width, y + v.height], [x + v.width, y + v.height], [x + v.width * 0.86, y], [x + v.width, y - v.height]];
-  }), 0.0035);
-  const pedicles = filled(anatomy.vertebrae.flatMap(({ centre: [x, y], width: w, height: h }) =>
-    [ellipse([x - w * 0.62, y - h * 0.2], w * 0.2, h * 0.34), ellipse([x + w * 0.62, y - h * 0.2], w * 0.2, h * 0.34), ellipse([x, y + h * 0.5], w * 0.16, h * 0.5)]), 0.002);
-  const breasts = soft(anatomy.breasts.map((b) => ellipse(b.centre, b.radius, b.radius * 0.85)), 0.012);
+  const spine = filled(
+    anatomy.vertebrae.map((v) => {
+      const [x, y] = v.centre;
+      return [
+        [x - v.width, y - v.height],
+        [x - v.width * 0.86, y],
+        [x - v.width, y + v.height],
+        [x + v.width, y + v.height],
+        [x + v.width * 0.86, y],
+        [x + v.width, y - v.height],
+      ];
+    }),
+    0.0035,
+  );
+  const pedicles = filled(
+    anatomy.vertebrae.flatMap(({ centre: [x, y], width: w, height: h }) => [
+      ellipse([x - w * 0.62, y - h * 0.2], w * 0.2, h * 0.34),
+      ellipse([x + w * 0.62, y - h * 0.2], w * 0.2, h * 0.34),
+      ellipse([x, y + h * 0.5], w * 0.16, h * 0.5),
+    ]),
+    0.002,
+  );
+  const breasts = soft(
+    anatomy.breasts.map((b) => ellipse(b.centre, b.radius, b.radius * 0.85)),
+    0.012,
+  );
 
   const bone = canvas(width, height);
   for (const rib of anatomy.ribs) {
     const strength = rib.anterior ? 0.075 : 0.135;
     stroke(bone, scratch, rib.path.map(place), [rib.radius * unit, rib.radius * unit], (depth) => strength * cortex(depth));
   }
-  for (const clavicle of anatomy.clavicles) stroke(bone, scratch, clavicle.map(place), [0.0165 * unit, 0.0145 * unit], (depth) => 0.12 * cortex(depth));
-  for (const humerus of anatomy.humeri) stroke(bone, scratch, humerus.map(place), [0.042 * unit, 0.026 * unit], (depth) => 0.2 * cortex(depth));
+  for (const clavicle of anatomy.clavicles)
+    stroke(bone, scratch, clavicle.map(place), [0.0165 * unit, 0.0145 * unit], (depth) => 0.12 * cortex(depth));
+  for (const humerus of anatomy.humeri)
+    stroke(bone, scratch, humerus.map(place), [0.042 * unit, 0.026 * unit], (depth) => 0.2 * cortex(depth));
   blur(bone, 0.0014 * unit, spare);
   const vessels = canvas(width, height);
-  for (const v of anatomy.vessels) stroke(vessels, scratch, v.path.map(place), [v.from * unit, v.to * unit], (depth) => Math.min(0.07, v.from * 9) * Math.sqrt(depth));
+  for (const v of anatomy.vessels)
+    stroke(
+      vessels,
+      scratch,
+      v.path.map(place),
+      [v.from * unit, v.to * unit],
+      (depth) => Math.min(0.07, v.from * 9) * Math.sqrt(depth),
+    );
   blur(vessels, 0.0012 * unit, spare);
   const airway = canvas(width, height);
   stroke(airway, scratch, anatomy.neckAir.map(place), [0.017 * unit, 0.0155 * unit], (depth) => Math.sqrt(depth));
-  for (const bronchus of anatomy.bronchi) stroke(airway, scratch, bronchus.map(place), [0.012 * unit, 0.007 * unit], (depth) => 0.7 * Math.sqrt(depth));
+  for (const bronchus of anatomy.bronchi)
+    stroke(airway, scratch, bronchus.map(place), [0.012 * unit, 0.007 * unit], (depth) => 0.7 * Math.sqrt(depth));
   blur(airway, 0.003 * unit, spare);
-  const bubble = anatomy.stomachBubble ? filled([ellipse(anatomy.stomachBubble.centre, anatomy.stomachBubble.width, anatomy.stomachBubble.height)], 0.006) : undefined;
+  const bubble = anatomy.stomachBubble
+    ? filled([ellipse(anatomy.stomachBubble.centre, anatomy.stomachBubble.width, anatomy.stomachBubble.height)], 0.006)
+    : undefined;
 
   const mottle = enlarged(clouds(Math.ceil(width / 2), Math.ceil(height / 2), 0.045 * unit, 5, source), width, height);
   const lung = canvas(width, height);
@@ -156,13 +213,22 @@ function drawTissue(anatomy: Chest, width: number, height: number, place: Place,
     const inLung = at(lungEdge);
     const cardiac = at(heart) * (0.35 + 0.65 * at(heartDepth));
     // Heart and mediastinum stand where air would be; some lung lies before and behind them.
-    const air = inLung * (0.5 + 0.5 * at(lungDepth)) * (1 - 0.25 * at(scapulae)) * (1 - heartWeight * cardiac) * (1 - 0.6 * at(middle));
+    const air =
+      inLung * (0.5 + 0.5 * at(lungDepth)) * (1 - 0.25 * at(scapulae)) * (1 - heartWeight * cardiac) * (1 - 0.6 * at(middle));
     lung.data[p] = inLung * Math.min(1, 0.35 + 0.8 * at(lungDepth)) * (1 - 0.75 * at(heart)) * (1 - 0.6 * at(middle));
     density.data[p] =
       at(body) * (0.3 + 0.34 * at(trunk) * at(trunk) + 0.1 * y + tilt * (x - 0.5)) -
-      airiness * air + 0.07 * cardiac + at(middle) * 0.06 + (0.1 * at(spine) + 0.055 * at(pedicles)) * boneWeight +
-      at(bone) * boneWeight * (0.55 + 0.45 * inLung) + at(vessels) * inLung * (1 - 0.7 * at(heart)) + at(scapulae) * 0.05 + at(breasts) * 0.055 * at(body) -
-      at(airway) * 0.085 - (bubble ? at(bubble) * 0.16 : 0) + at(mottle) * (0.006 + 0.012 * inLung) * at(body);
+      airiness * air +
+      0.07 * cardiac +
+      at(middle) * 0.06 +
+      (0.1 * at(spine) + 0.055 * at(pedicles)) * boneWeight +
+      at(bone) * boneWeight * (0.55 + 0.45 * inLung) +
+      at(vessels) * inLung * (1 - 0.7 * at(heart)) +
+      at(scapulae) * 0.05 +
+      at(breasts) * 0.055 * at(body) -
+      at(airway) * 0.085 -
+      (bubble ? at(bubble) * 0.16 : 0) +
+      at(mottle) * (0.006 + 0.012 * inLung) * at(body);
   }
   return { density, lung };
 }
@@ -173,7 +239,10 @@ function expose(density: Canvas, columns: number, rows: number, spec: PhantomSpe
   const [centre, steepness] = [source.between(0.4, 0.48), source.between(4.2, 5.6)];
   // A curve by table: one lookup a pixel instead of one exponential.
   const steps = 4096;
-  const film = Float32Array.from({ length: steps }, (_, i) => top * (0.03 + 0.93 / (1 + Math.exp(-steepness * ((i / steps) * 1.6 - 0.3 - centre)))));
+  const film = Float32Array.from(
+    { length: steps },
+    (_, i) => top * (0.03 + 0.93 / (1 + Math.exp(-steepness * ((i / steps) * 1.6 - 0.3 - centre)))),
+  );
   const noise = normalTable(source);
   const grain = source.between(0.005, 0.014) * top;
   const pixels = new Uint16Array(columns * rows);
@@ -185,7 +254,7 @@ function expose(density: Canvas, columns: number, rows: number, spec: PhantomSpe
   for (let y = 0; y < rows; y++) {
     for (let x = 0; x < columns; x++) {
       const tissue = tissues[y * columns + x] as number;
-      const exposed = film[Math.max(0, Math.min(steps - 1, ((tissue + 0.3) * steps) / 1.6 | 0))] as number;
+      const exposed = film[Math.max(0, Math.min(steps - 1, (((tissue + 0.3) * steps) / 1.6) | 0))] as number;
       dice = (Math.imul(dice, 1664525) + 1013904223) >>> 0;
       // Fewer quanta pass where the tissue is denser: more noise there.
       const grainy = (noise[dice >>> 16] as number) * grain * (0.6 + 0.6 * Math.min(1, exposed / top));
@@ -196,7 +265,8 @@ function expose(density: Canvas, columns: number, rows: number, spec: PhantomSpe
   }
   const dot = Math.max(1, Math.round(columns / 330));
   const white = inverted ? 0 : top;
-  for (let y = Math.max(0, rows - dot * 17); y < rows - dot * 6; y++) pixels.fill(top - white, y * columns + dot * 6, y * columns + dot * 63);
+  for (let y = Math.max(0, rows - dot * 17); y < rows - dot * 6; y++)
+    pixels.fill(top - white, y * columns + dot * 6, y * columns + dot * 63);
   burnIn(pixels, columns, 'SYNTHETIC', dot * 8, rows - dot * 15, dot, white);
   burnIn(pixels, columns, 'L', Math.round(columns * 0.9), Math.round(rows * 0.07), dot * 2, white);
   burnIn(pixels, columns, spec.view ?? 'PA', Math.round(columns * 0.9), Math.round(rows * 0.07) + dot * 18, dot, white);
@@ -207,7 +277,12 @@ function expose(density: Canvas, columns: number, rows: number, spec: PhantomSpe
 function collimator(columns: number, rows: number, source: Random): ((x: number, y: number) => boolean) | undefined {
   const seen = source.chance(0.33);
   const lean = source.normal() * 0.012;
-  const [left, right, upper, lower] = Array.from({ length: 4 }, () => source.between(0, 0.05)) as [number, number, number, number];
+  const [left, right, upper, lower] = Array.from({ length: 4 }, () => source.between(0, 0.05)) as [
+    number,
+    number,
+    number,
+    number,
+  ];
   if (!seen) return undefined;
   return (x, y) => {
     const u = (x + 0.5) / columns;

@@ -41,17 +41,30 @@ export async function phantomDicom(spec: PhantomDicomSpec): Promise<Uint8Array> 
   const bitsAllocated = bitsStored === 8 ? 8 : 16;
   const photometric = spec.photometric ?? 'MONOCHROME2';
   const { columns, rows, pixels } = chestPhantom({ ...spec, bitsStored });
-  const cells = bitsAllocated === 8 ? Uint8Array.from(pixels) : new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.byteLength);
+  const cells =
+    bitsAllocated === 8 ? Uint8Array.from(pixels) : new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.byteLength);
   const frame = await encodeFrame(encoding, cells, { columns, rows, bitsAllocated, bitsStored, photometric });
   const range = 2 ** bitsStored;
   const values = {
     ...patientAndStudy(spec),
     ...(spec.modality === 'DX' ? digitalXRay(spec, columns, photometric, encoding) : computedRadiography(spec, columns)),
-    SamplesPerPixel: 1, PhotometricInterpretation: photometric, Rows: rows, Columns: columns,
-    BitsAllocated: bitsAllocated, BitsStored: bitsStored, HighBit: bitsStored - 1, PixelRepresentation: 0,
+    SamplesPerPixel: 1,
+    PhotometricInterpretation: photometric,
+    Rows: rows,
+    Columns: columns,
+    BitsAllocated: bitsAllocated,
+    BitsStored: bitsStored,
+    HighBit: bitsStored - 1,
+    PixelRepresentation: 0,
     // Raw data have no window (PS3.3 C.8.11.3).
     ...(isForProcessing(spec) ? {} : { WindowCenter: range / 2, WindowWidth: range, WindowCenterWidthExplanation: 'Full range' }),
-    ...(encoding.lossy ? { LossyImageCompression: '01', LossyImageCompressionRatio: Math.round((cells.length / frame.length) * 100) / 100, LossyImageCompressionMethod: encoding.method } : { LossyImageCompression: '00' }),
+    ...(encoding.lossy
+      ? {
+          LossyImageCompression: '01',
+          LossyImageCompressionRatio: Math.round((cells.length / frame.length) * 100) / 100,
+          LossyImageCompressionMethod: encoding.method,
+        }
+      : { LossyImageCompression: '00' }),
     ...spec.overrides,
     PixelData: encoding.codec === 'native' ? frame : [frame],
   };
@@ -65,26 +78,58 @@ function patientAndStudy(spec: PhantomDicomSpec): Record<string, unknown> {
   return {
     SpecificCharacterSet: 'ISO_IR 192',
     SOPInstanceUID: spec.sopInstanceUid ?? uid('instance'),
-    InstanceCreationDate: '20260102', InstanceCreationTime: '101530',
-    PatientName: spec.patientName ?? `Synthetic^Seed ${spec.seed}`, PatientID: spec.patientId ?? `SYNTHETIC-${spec.seed}`,
-    PatientBirthDate: spec.child ? '20221115' : '19781115', PatientSex: 'O', PatientAge: spec.child ? '003Y' : '047Y',
-    QualityControlSubject: 'YES', PatientComments: 'SYNTHETIC: drawn by a program, no patient',
-    StudyInstanceUID: studyInstanceUid, StudyDate: '20260102', StudyTime: '101500', StudyID: String(spec.seed), AccessionNumber: `SYN${spec.seed}`,
-    ReferringPhysicianName: null, StudyDescription: 'Chest radiograph (SYNTHETIC)',
+    InstanceCreationDate: '20260102',
+    InstanceCreationTime: '101530',
+    PatientName: spec.patientName ?? `Synthetic^Seed ${spec.seed}`,
+    PatientID: spec.patientId ?? `SYNTHETIC-${spec.seed}`,
+    PatientBirthDate: spec.child ? '20221115' : '19781115',
+    PatientSex: 'O',
+    PatientAge: spec.child ? '003Y' : '047Y',
+    QualityControlSubject: 'YES',
+    PatientComments: 'SYNTHETIC: drawn by a program, no patient',
+    StudyInstanceUID: studyInstanceUid,
+    StudyDate: '20260102',
+    StudyTime: '101500',
+    StudyID: String(spec.seed),
+    AccessionNumber: `SYN${spec.seed}`,
+    ReferringPhysicianName: null,
+    StudyDescription: 'Chest radiograph (SYNTHETIC)',
     // By study, so that images of one study in the same projection do not share a series by chance.
-    SeriesInstanceUID: spec.seriesInstanceUid ?? uid('series'), SeriesNumber: 1, SeriesDescription: `Chest ${spec.view ?? 'PA'} (SYNTHETIC)`, SeriesDate: '20260102', SeriesTime: '101510',
-    BodyPartExamined: 'CHEST', ViewPosition: spec.view ?? 'PA',
-    Manufacturer: 'Hilum', ManufacturerModelName: 'Chest phantom', DeviceSerialNumber: String(spec.seed), SoftwareVersions: '1', InstitutionName: 'SYNTHETIC',
-    InstanceNumber: 1, ContentDate: '20260102', ContentTime: '101530', AcquisitionDate: '20260102', AcquisitionTime: '101520', AcquisitionNumber: 1,
-    PatientOrientation: ['L', 'F'], ImageComments: 'SYNTHETIC: drawn by a program, no patient', BurnedInAnnotation: 'NO',
+    SeriesInstanceUID: spec.seriesInstanceUid ?? uid('series'),
+    SeriesNumber: 1,
+    SeriesDescription: `Chest ${spec.view ?? 'PA'} (SYNTHETIC)`,
+    SeriesDate: '20260102',
+    SeriesTime: '101510',
+    BodyPartExamined: 'CHEST',
+    ViewPosition: spec.view ?? 'PA',
+    Manufacturer: 'Hilum',
+    ManufacturerModelName: 'Chest phantom',
+    DeviceSerialNumber: String(spec.seed),
+    SoftwareVersions: '1',
+    InstitutionName: 'SYNTHETIC',
+    InstanceNumber: 1,
+    ContentDate: '20260102',
+    ContentTime: '101530',
+    AcquisitionDate: '20260102',
+    AcquisitionTime: '101520',
+    AcquisitionNumber: 1,
+    PatientOrientation: ['L', 'F'],
+    ImageComments: 'SYNTHETIC: drawn by a program, no patient',
+    BurnedInAnnotation: 'NO',
   };
 }
 
 /** CR Series and CR Image modules (PS3.3 C.8.1.1, C.8.1.2). */
 function computedRadiography(spec: PhantomDicomSpec, columns: number): Record<string, unknown> {
   return {
-    SOPClassUID: CR_IMAGE, Modality: 'CR', ImageType: ['ORIGINAL', 'PRIMARY'],
-    KVP: 120, PlateID: 'SYNTHETIC', ImagerPixelSpacing: spacing(columns), DistanceSourceToDetector: 1800, PresentationLUTShape: shape(spec.photometric),
+    SOPClassUID: CR_IMAGE,
+    Modality: 'CR',
+    ImageType: ['ORIGINAL', 'PRIMARY'],
+    KVP: 120,
+    PlateID: 'SYNTHETIC',
+    ImagerPixelSpacing: spacing(columns),
+    DistanceSourceToDetector: 1800,
+    PresentationLUTShape: shape(spec.photometric),
   };
 }
 
@@ -92,15 +137,33 @@ function computedRadiography(spec: PhantomDicomSpec, columns: number): Record<st
 function digitalXRay(spec: PhantomDicomSpec, columns: number, photometric: string, encoding: Encoding): Record<string, unknown> {
   const ap = spec.view === 'AP';
   return {
-    SOPClassUID: isForProcessing(spec) ? DX_FOR_PROCESSING : DX_FOR_PRESENTATION, Modality: 'DX', PresentationIntentType: 'FOR PRESENTATION',
+    SOPClassUID: isForProcessing(spec) ? DX_FOR_PROCESSING : DX_FOR_PRESENTATION,
+    Modality: 'DX',
+    PresentationIntentType: 'FOR PRESENTATION',
     ImageType: [encoding.lossy ? 'DERIVED' : 'ORIGINAL', 'PRIMARY', ''],
-    AnatomicRegionSequence: [code('51185008', 'SCT', 'Chest')], ImageLaterality: 'U',
-    PixelIntensityRelationship: 'LOG', PixelIntensityRelationshipSign: photometric === 'MONOCHROME1' ? -1 : 1,
-    RescaleIntercept: 0, RescaleSlope: 1, RescaleType: 'US', PresentationLUTShape: shape(photometric),
-    DetectorType: 'DIRECT', PositionerType: 'COLUMN', ImagerPixelSpacing: spacing(columns), KVP: 120, DistanceSourceToDetector: 1800,
-    ViewCodeSequence: [{ ...code(ap ? '399348003' : '399149005', 'SCT', ap ? 'antero-posterior' : 'postero-anterior'), ...dataset({ ViewModifierCodeSequence: null }) }],
+    AnatomicRegionSequence: [code('51185008', 'SCT', 'Chest')],
+    ImageLaterality: 'U',
+    PixelIntensityRelationship: 'LOG',
+    PixelIntensityRelationshipSign: photometric === 'MONOCHROME1' ? -1 : 1,
+    RescaleIntercept: 0,
+    RescaleSlope: 1,
+    RescaleType: 'US',
+    PresentationLUTShape: shape(photometric),
+    DetectorType: 'DIRECT',
+    PositionerType: 'COLUMN',
+    ImagerPixelSpacing: spacing(columns),
+    KVP: 120,
+    DistanceSourceToDetector: 1800,
+    ViewCodeSequence: [
+      {
+        ...code(ap ? '399348003' : '399149005', 'SCT', ap ? 'antero-posterior' : 'postero-anterior'),
+        ...dataset({ ViewModifierCodeSequence: null }),
+      },
+    ],
     AcquisitionContextSequence: null,
-    ...(encoding.lossy ? { DerivationDescription: 'Lossy compression', DerivationCodeSequence: [code('113040', 'DCM', 'Lossy Compression')] } : {}),
+    ...(encoding.lossy
+      ? { DerivationDescription: 'Lossy compression', DerivationCodeSequence: [code('113040', 'DCM', 'Lossy Compression')] }
+      : {}),
   };
 }
 

@@ -14,7 +14,10 @@ const NATIVE: Encoding = { lossy: false, codec: 'native' };
 
 /** Transfer syntaxes that phantoms can be made in. */
 export const ENCODINGS: Readonly<Record<string, Encoding>> = {
-  '1.2.840.10008.1.2': NATIVE, '1.2.840.10008.1.2.1': NATIVE, '1.2.840.10008.1.2.1.99': NATIVE, '1.2.840.10008.1.2.2': NATIVE,
+  '1.2.840.10008.1.2': NATIVE,
+  '1.2.840.10008.1.2.1': NATIVE,
+  '1.2.840.10008.1.2.1.99': NATIVE,
+  '1.2.840.10008.1.2.2': NATIVE,
   '1.2.840.10008.1.2.5': { lossy: false, codec: 'rle' },
   '1.2.840.10008.1.2.4.50': { lossy: true, codec: 'jpeg', method: 'ISO_10918_1' },
   '1.2.840.10008.1.2.4.57': { lossy: false, codec: 'jpeg', predictor: 5 },
@@ -37,14 +40,24 @@ const RATE = 10;
  * @throws {RangeError} for what the syntax cannot hold
  */
 export async function encodeFrame(
-  encoding: Encoding, bytes: Uint8Array, image: { columns: number; rows: number; bitsAllocated: number; bitsStored: number; photometric: string },
+  encoding: Encoding,
+  bytes: Uint8Array,
+  image: { columns: number; rows: number; bitsAllocated: number; bitsStored: number; photometric: string },
 ): Promise<Uint8Array> {
   if (encoding.codec === 'native') return bytes;
-  if (encoding.codec === 'jpeg' && encoding.lossy && image.bitsStored !== 8) throw new RangeError('JPEG baseline holds 8 bits a sample');
+  if (encoding.codec === 'jpeg' && encoding.lossy && image.bitsStored !== 8)
+    throw new RangeError('JPEG baseline holds 8 bits a sample');
   const { NativeCodecs, Context } = await nativeCodecs();
   const context = new Context({
-    width: image.columns, height: image.rows, bitsAllocated: image.bitsAllocated, bitsStored: image.bitsStored, samplesPerPixel: 1,
-    pixelRepresentation: 0, planarConfiguration: 0, photometricInterpretation: image.photometric, decodedBuffer: bytes,
+    width: image.columns,
+    height: image.rows,
+    bitsAllocated: image.bitsAllocated,
+    bitsStored: image.bitsStored,
+    samplesPerPixel: 1,
+    pixelRepresentation: 0,
+    planarConfiguration: 0,
+    photometricInterpretation: image.photometric,
+    decodedBuffer: bytes,
   });
   const { lossy } = encoding;
   const encoders = {

@@ -27,7 +27,11 @@ export function placeOpacities(count: number, lung: Canvas, source: Random): Opa
     if ((lung.data[y * lung.width + x] ?? 0) < 0.5) continue;
     const width = lung.width * (0.12 + 0.33 * Math.pow(source.between(0, 1), 1.2));
     const height = Math.min(lung.height * 0.5, width * source.between(0.7, 1.6));
-    const near = out.some((o) => Math.abs(o.x + o.width / 2 - x) < (o.width + width) * 0.45 && Math.abs(o.y + o.height / 2 - y) < (o.height + height) * 0.45);
+    const near = out.some(
+      (o) =>
+        Math.abs(o.x + o.width / 2 - x) < (o.width + width) * 0.45 &&
+        Math.abs(o.y + o.height / 2 - y) < (o.height + height) * 0.45,
+    );
     if (!near) out.push({ x: x - width / 2, y: y - height / 2, width, height, contrast: source.between(0.32, 0.85) });
   }
   return out;
@@ -40,7 +44,13 @@ export function placeOpacities(count: number, lung: Canvas, source: Random): Opa
  * @param midline where the patient's middle is in row y, pixels
  * @returns the extent of what can be seen of it, or undefined where it falls outside the lungs
  */
-export function addOpacity(density: Canvas, lung: Canvas, spec: OpacitySpec, midline: (y: number) => number, source: Random): Box | undefined {
+export function addOpacity(
+  density: Canvas,
+  lung: Canvas,
+  spec: OpacitySpec,
+  midline: (y: number) => number,
+  source: Random,
+): Box | undefined {
   const { width, height } = density;
   const left = Math.max(0, Math.floor(spec.x - spec.width * 0.35));
   const top = Math.max(0, Math.floor(spec.y - spec.height * 0.35));
@@ -51,8 +61,11 @@ export function addOpacity(density: Canvas, lung: Canvas, spec: OpacitySpec, mid
     const turn = source.between(0, 2 * Math.PI);
     const out = i === 0 ? 0 : source.between(0.12, 0.34);
     return {
-      x: spec.x + spec.width * (0.5 + out * Math.cos(turn)), y: spec.y + spec.height * (0.5 + out * Math.sin(turn)),
-      rx: spec.width * (i === 0 ? 0.3 : source.between(0.1, 0.2)), ry: spec.height * (i === 0 ? 0.3 : source.between(0.1, 0.2)), strength: i === 0 ? 1 : source.between(0.5, 0.95),
+      x: spec.x + spec.width * (0.5 + out * Math.cos(turn)),
+      y: spec.y + spec.height * (0.5 + out * Math.sin(turn)),
+      rx: spec.width * (i === 0 ? 0.3 : source.between(0.1, 0.2)),
+      ry: spec.height * (i === 0 ? 0.3 : source.between(0.1, 0.2)),
+      strength: i === 0 ? 1 : source.between(0.5, 0.95),
     };
   });
   const onRight = spec.x + spec.width / 2 > midline(spec.y + spec.height / 2);
@@ -86,7 +99,9 @@ export function addOpacity(density: Canvas, lung: Canvas, spec: OpacitySpec, mid
       const p = (y + top) * width + x + left;
       density.data[p] = (density.data[p] as number) + value * spec.contrast;
       if (value < EDGE * peak) continue;
-      box = box ? [Math.min(box[0], x), Math.min(box[1], y), Math.max(box[2], x + 1), Math.max(box[3], y + 1)] : [x, y, x + 1, y + 1];
+      box = box
+        ? [Math.min(box[0], x), Math.min(box[1], y), Math.max(box[2], x + 1), Math.max(box[3], y + 1)]
+        : [x, y, x + 1, y + 1];
     }
   }
   return box && { x: box[0] + left, y: box[1] + top, width: box[2] - box[0], height: box[3] - box[1] };

@@ -10,21 +10,35 @@ import { writePart10 } from '../../storage/dicom/write.ts';
 import { inTemporaryFolder } from '../support/temporary-folder.ts';
 
 const IMAGE = {
-  SOPClassUID: '1.2.840.10008.5.1.4.1.1.1', SOPInstanceUID: '2.25.6', Rows: 1, SamplesPerPixel: 1, PhotometricInterpretation: 'MONOCHROME2',
-  BitsAllocated: 16, BitsStored: 16, HighBit: 15, PixelRepresentation: 0,
+  SOPClassUID: '1.2.840.10008.5.1.4.1.1.1',
+  SOPInstanceUID: '2.25.6',
+  Rows: 1,
+  SamplesPerPixel: 1,
+  PhotometricInterpretation: 'MONOCHROME2',
+  BitsAllocated: 16,
+  BitsStored: 16,
+  HighBit: 15,
+  PixelRepresentation: 0,
 };
 const pixelData = (values: readonly number[]): Uint8Array => new Uint8Array(Uint16Array.from(values).buffer);
 
 /** What a row of stored values looks like on the monitor. */
 async function shown(values: readonly number[], attributes: Record<string, unknown> = {}, frame = 1): Promise<number[]> {
-  const file = parsePart10(writePart10(dataset({ ...IMAGE, Columns: values.length, ...attributes, PixelData: attributes['PixelData'] ?? pixelData(values) })));
+  const file = parsePart10(
+    writePart10(
+      dataset({ ...IMAGE, Columns: values.length, ...attributes, PixelData: attributes['PixelData'] ?? pixelData(values) }),
+    ),
+  );
   return [...displayFrame(await decodeFrame(file, frame), file.dataset).pixels];
 }
 
 describe('grayscale pipeline', () => {
   it('windows as the standard computes LINEAR (C.11.2.1.2.1)', async () => {
     // c = 100, w = 11: black up to 94.5, white above 104.5, ((x - 99.5) / 10 + 0.5) between.
-    assert.deepEqual(await shown([0, 94, 95, 99, 100, 104, 105, 65535], { WindowCenter: 100, WindowWidth: 11 }), [0, 0, 13, 115, 140, 242, 255, 255]);
+    assert.deepEqual(
+      await shown([0, 94, 95, 99, 100, 104, 105, 65535], { WindowCenter: 100, WindowWidth: 11 }),
+      [0, 0, 13, 115, 140, 242, 255, 255],
+    );
   });
 
   it('windows of width 1 are a threshold', async () => {
@@ -32,7 +46,10 @@ describe('grayscale pipeline', () => {
   });
 
   it('windows as the standard computes LINEAR_EXACT', async () => {
-    assert.deepEqual(await shown([0, 95, 100, 105, 106], { WindowCenter: 100, WindowWidth: 10, VOILUTFunction: 'LINEAR_EXACT' }), [0, 0, 128, 255, 255]);
+    assert.deepEqual(
+      await shown([0, 95, 100, 105, 106], { WindowCenter: 100, WindowWidth: 10, VOILUTFunction: 'LINEAR_EXACT' }),
+      [0, 0, 128, 255, 255],
+    );
   });
 
   it('windows as the standard computes SIGMOID', async () => {
@@ -45,7 +62,10 @@ describe('grayscale pipeline', () => {
   });
 
   it('rescales before it windows', async () => {
-    assert.deepEqual(await shown([0, 50, 100], { RescaleSlope: 2, RescaleIntercept: -100, WindowCenter: 0.5, WindowWidth: 201 }), [0, 128, 255]);
+    assert.deepEqual(
+      await shown([0, 50, 100], { RescaleSlope: 2, RescaleIntercept: -100, WindowCenter: 0.5, WindowWidth: 201 }),
+      [0, 128, 255],
+    );
   });
 
   it('shows signed values in their order', async () => {
@@ -55,12 +75,18 @@ describe('grayscale pipeline', () => {
 
   it('goes through a modality LUT, whose ends hold for what lies beyond them', async () => {
     const ModalityLUTSequence = [{ LUTDescriptor: [3, 10, 16], ModalityLUTType: 'US', LUTData: pixelData([0, 50, 100]) }];
-    assert.deepEqual(await shown([0, 10, 11, 12, 500], { ModalityLUTSequence, WindowCenter: 50.5, WindowWidth: 101 }), [0, 0, 128, 255, 255]);
+    assert.deepEqual(
+      await shown([0, 10, 11, 12, 500], { ModalityLUTSequence, WindowCenter: 50.5, WindowWidth: 101 }),
+      [0, 0, 128, 255, 255],
+    );
   });
 
   it('goes through a VOI LUT, which comes before a window', async () => {
     const VOILUTSequence = [{ LUTDescriptor: [4, 100, 12], LUTData: pixelData([4095, 2048, 1024, 0]) }];
-    assert.deepEqual(await shown([0, 100, 101, 102, 103, 200], { VOILUTSequence, WindowCenter: 1, WindowWidth: 1 }), [255, 255, 128, 64, 0, 0]);
+    assert.deepEqual(
+      await shown([0, 100, 101, 102, 103, 200], { VOILUTSequence, WindowCenter: 1, WindowWidth: 1 }),
+      [255, 255, 128, 64, 0, 0],
+    );
   });
 
   it('reads a VOI LUT of 65,536 entries, which the header reader leaves in the file', async () => {
@@ -68,7 +94,10 @@ describe('grayscale pipeline', () => {
       const path = join(folder, 'image.dcm');
       const entries = Array.from({ length: 65536 }, (_, i) => 65535 - i);
       const VOILUTSequence = [{ LUTDescriptor: [0, 0, 16], LUTData: pixelData(entries) }];
-      await writeFile(path, writePart10(dataset({ ...IMAGE, Columns: 3, VOILUTSequence, PixelData: pixelData([0, 32768, 65535]) })));
+      await writeFile(
+        path,
+        writePart10(dataset({ ...IMAGE, Columns: 3, VOILUTSequence, PixelData: pixelData([0, 32768, 65535]) })),
+      );
       const file = await readPart10(path);
       assert.deepEqual([...displayFrame(await decodeFrame(file, 1), file.dataset).pixels], [255, 127, 0]);
     });
@@ -83,7 +112,10 @@ describe('grayscale pipeline', () => {
     const window = { WindowCenter: 50.5, WindowWidth: 101 };
     assert.deepEqual(await shown([0, 100], { ...window, PhotometricInterpretation: 'MONOCHROME1' }), [255, 0]);
     assert.deepEqual(await shown([0, 100], { ...window, PresentationLUTShape: 'INVERSE' }), [255, 0]);
-    assert.deepEqual(await shown([0, 100], { ...window, PhotometricInterpretation: 'MONOCHROME1', PresentationLUTShape: 'INVERSE' }), [255, 0]);
+    assert.deepEqual(
+      await shown([0, 100], { ...window, PhotometricInterpretation: 'MONOCHROME1', PresentationLUTShape: 'INVERSE' }),
+      [255, 0],
+    );
     assert.deepEqual(await shown([0, 100], { ...window, PresentationLUTShape: 'IDENTITY' }), [0, 255]);
   });
 
@@ -96,7 +128,10 @@ describe('grayscale pipeline', () => {
   });
 
   it('leaves padding out of that, and shows it black', async () => {
-    const values = [...Array.from({ length: 500 }, (_, i) => 1000 + i), ...Array.from({ length: 5000 }, (_, i) => 4000 + (i % 96))];
+    const values = [
+      ...Array.from({ length: 500 }, (_, i) => 1000 + i),
+      ...Array.from({ length: 5000 }, (_, i) => 4000 + (i % 96)),
+    ];
     const pixels = await shown(values, { PixelPaddingValue: 4095, PixelPaddingRangeLimit: 4000 });
     assert.ok(Math.abs(pixels[250]! - 128) <= 2, String(pixels[250]));
     assert.ok(pixels.slice(500).every((value) => value === 0));
@@ -108,29 +143,63 @@ describe('grayscale pipeline', () => {
     assert.deepEqual(await shown([0, 100, 200], { RescaleSlope: 0, WindowCenter: 100.5, WindowWidth: 201 }), [0, 128, 255]);
   });
 
-  it('takes an enhanced image\'s attributes from the functional groups of the frame', async () => {
+  it("takes an enhanced image's attributes from the functional groups of the frame", async () => {
     const attributes = {
-      NumberOfFrames: '2', Columns: 2, PixelData: pixelData([0, 100, 1000, 1200]), SharedFunctionalGroupsSequence: [{ PixelValueTransformationSequence: [{ RescaleSlope: 1, RescaleIntercept: -1000 }] }],
-      PerFrameFunctionalGroupsSequence: [-949.5, 50.5].map((WindowCenter) => ({ FrameVOILUTSequence: [{ WindowCenter, WindowWidth: 101 }] })),
+      NumberOfFrames: '2',
+      Columns: 2,
+      PixelData: pixelData([0, 100, 1000, 1200]),
+      SharedFunctionalGroupsSequence: [{ PixelValueTransformationSequence: [{ RescaleSlope: 1, RescaleIntercept: -1000 }] }],
+      PerFrameFunctionalGroupsSequence: [-949.5, 50.5].map((WindowCenter) => ({
+        FrameVOILUTSequence: [{ WindowCenter, WindowWidth: 101 }],
+      })),
     };
     assert.deepEqual(await shown([0, 0], attributes, 1), [0, 255]);
     assert.deepEqual(await shown([0, 0], attributes, 2), [0, 255]);
   });
 
   it('turns colour into luminance', async () => {
-    const colour = { SamplesPerPixel: 3, PlanarConfiguration: 0, PhotometricInterpretation: 'RGB', BitsAllocated: 8, BitsStored: 8, HighBit: 7 };
-    assert.deepEqual(await shown([0, 0, 0], { ...colour, PixelData: Uint8Array.of(255, 0, 0, 0, 255, 0, 80, 80, 80) }), [76, 150, 80]);
+    const colour = {
+      SamplesPerPixel: 3,
+      PlanarConfiguration: 0,
+      PhotometricInterpretation: 'RGB',
+      BitsAllocated: 8,
+      BitsStored: 8,
+      HighBit: 7,
+    };
+    assert.deepEqual(
+      await shown([0, 0, 0], { ...colour, PixelData: Uint8Array.of(255, 0, 0, 0, 255, 0, 80, 80, 80) }),
+      [76, 150, 80],
+    );
   });
 
   it('maps values of 8 and of 32 bits', async () => {
     const window = { WindowCenter: 100.5, WindowWidth: 201 };
-    assert.deepEqual(await shown([0, 0, 0], { ...window, BitsAllocated: 8, BitsStored: 8, HighBit: 7, PixelData: Uint8Array.of(0, 100, 200) }), [0, 128, 255]);
-    assert.deepEqual(await shown([0, 0, 0], { ...window, BitsAllocated: 32, BitsStored: 32, HighBit: 31, PixelData: new Uint8Array(Uint32Array.of(0, 100, 200).buffer) }), [0, 128, 255]);
+    assert.deepEqual(
+      await shown([0, 0, 0], { ...window, BitsAllocated: 8, BitsStored: 8, HighBit: 7, PixelData: Uint8Array.of(0, 100, 200) }),
+      [0, 128, 255],
+    );
+    assert.deepEqual(
+      await shown([0, 0, 0], {
+        ...window,
+        BitsAllocated: 32,
+        BitsStored: 32,
+        HighBit: 31,
+        PixelData: new Uint8Array(Uint32Array.of(0, 100, 200).buffer),
+      }),
+      [0, 128, 255],
+    );
   });
 
   it('shows a radiograph the same way whether it is stored MONOCHROME1 or MONOCHROME2', async () => {
-    const [one, two] = await Promise.all((['MONOCHROME1', 'MONOCHROME2'] as const).map((photometric) =>
-      shown([...chestPhantom({ seed: 100_070, columns: 64, rows: 64, photometric }).pixels], { PhotometricInterpretation: photometric, BitsStored: 12, HighBit: 11 })));
+    const [one, two] = await Promise.all(
+      (['MONOCHROME1', 'MONOCHROME2'] as const).map((photometric) =>
+        shown([...chestPhantom({ seed: 100_070, columns: 64, rows: 64, photometric }).pixels], {
+          PhotometricInterpretation: photometric,
+          BitsStored: 12,
+          HighBit: 11,
+        }),
+      ),
+    );
     assert.ok(one && two);
     assert.ok(one.every((value, i) => Math.abs(value - two[i]!) <= 1));
   });

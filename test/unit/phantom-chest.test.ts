@@ -43,13 +43,17 @@ describe('chest phantom', () => {
   });
 
   it('leaves out an opacity that lies outside the lungs', () => {
-    assert.deepEqual(chestPhantom({ seed: 100_021, ...SMALL, opacities: [{ x: 0, y: 360, width: 20, height: 20, contrast: 0.8 }] }).opacities, []);
+    assert.deepEqual(
+      chestPhantom({ seed: 100_021, ...SMALL, opacities: [{ x: 0, y: 360, width: 20, height: 20, contrast: 0.8 }] }).opacities,
+      [],
+    );
   });
 
   it('keeps the place of opacities when the same patient is drawn larger', () => {
     const small = chestPhantom({ seed: 100_022, columns: 320, rows: 320, opacities: 1 }).opacities[0]!;
     const large = chestPhantom({ seed: 100_022, columns: 640, rows: 640, opacities: 1 }).opacities[0]!;
-    for (const side of ['x', 'y', 'width', 'height'] as const) assert.ok(Math.abs(large[side] / 2 - small[side]) < 24, `${side}: ${small[side]} and ${large[side]} / 2`);
+    for (const side of ['x', 'y', 'width', 'height'] as const)
+      assert.ok(Math.abs(large[side] / 2 - small[side]) < 24, `${side}: ${small[side]} and ${large[side]} / 2`);
   });
 
   it('is its own negative in MONOCHROME1', () => {
