@@ -17,6 +17,8 @@ export interface OutcomeImage {
   frame: number;
   /** Number of frames of the instance. */
   frames: number;
+  /** When the outcome came about, ISO 8601 with zone. */
+  analyzedAt: string;
   outcome: AnalysisOutcome;
 }
 

@@ -1,5 +1,5 @@
 // The overlay as a DICOM instance: Secondary Capture Image Storage (PS3.3 A.8.1).
-import { dataset, nums, text, type Dataset } from '../../storage/dicom/dataset.ts';
+import { dataset, num, nums, text, type Dataset } from '../../storage/dicom/dataset.ts';
 import { readPart10, type Part10 } from '../../storage/dicom/part10.ts';
 import { writePart10 } from '../../storage/dicom/write.ts';
 import { VALUE, codeItem } from './codes.ts';
@@ -17,7 +17,7 @@ import {
 import { localTime, resultOffset } from './local-time.ts';
 import type { EncodedResult, OutcomeImage, StudyOutcome } from './outcome.ts';
 import { renderOverlay, type RenderedOverlay } from './overlay/render.ts';
-import { instanceUid, seriesUid } from './result-uids.ts';
+import { overlayUid, seriesUid } from './result-uids.ts';
 import { summaryOf } from './wording.ts';
 
 export const SECONDARY_CAPTURE = '1.2.840.10008.5.1.4.1.1.7';
@@ -55,14 +55,14 @@ export async function encodeOverlays(study: StudyOutcome): Promise<EncodedResult
  * @throws {Error} as readPart10 and decodeFrame do, where the file cannot be read any more
  */
 export async function* eachOverlay(study: StudyOutcome): AsyncGenerator<EncodedResult> {
-  for (const [index, image] of study.images.entries()) {
-    if (image.outcome.status === 'analyzed') yield await encodeOverlay(study, image, index);
+  for (const image of study.images) {
+    if (image.outcome.status === 'analyzed') yield await encodeOverlay(study, image);
   }
 }
 
-async function encodeOverlay(study: StudyOutcome, image: OutcomeImage, index: number): Promise<EncodedResult> {
+async function encodeOverlay(study: StudyOutcome, image: OutcomeImage): Promise<EncodedResult> {
   const file = await readPart10(image.path);
-  const ds = overlayDataset(study, image, index, await renderOverlay(study, image, file), file);
+  const ds = overlayDataset(study, image, await renderOverlay(study, image, file), file);
   const sopInstanceUid = text(ds, 'SOPInstanceUID')!;
   return {
     kind: 'overlay',
@@ -77,7 +77,6 @@ async function encodeOverlay(study: StudyOutcome, image: OutcomeImage, index: nu
 function overlayDataset(
   study: StudyOutcome,
   image: OutcomeImage,
-  index: number,
   { geometry, rgb }: RenderedOverlay,
   file: Part10,
 ): Dataset {
@@ -85,7 +84,7 @@ function overlayDataset(
   const { model } = study;
   const studyInstanceUid = text(header, 'StudyInstanceUID');
   if (studyInstanceUid === undefined) throw new Error('an overlay needs the Study Instance UID of its image');
-  const made = localTime(study.createdAt, resultOffset(header, study.timezone, study.createdAt));
+  const made = localTime(image.analyzedAt, resultOffset(header, study.timezone, image.analyzedAt));
   const modality = acquisitionEquipment(header);
   return {
     ...patientAndStudy(header),
@@ -98,7 +97,7 @@ function overlayDataset(
       InstanceCreationDate: made.date,
       InstanceCreationTime: made.time,
       SOPClassUID: SECONDARY_CAPTURE,
-      SOPInstanceUID: instanceUid(study, 'overlay', SECONDARY_CAPTURE, [image]),
+      SOPInstanceUID: overlayUid(study, SECONDARY_CAPTURE, image),
       ContentDate: made.date,
       ContentTime: made.time,
       TimezoneOffsetFromUTC: made.offset,
@@ -109,7 +108,7 @@ function overlayDataset(
       SeriesInstanceUID: seriesUid(study, 'overlay', studyInstanceUid),
       SeriesNumber: String(OVERLAY_SERIES_NUMBER),
       // A thousand for each version of the outcome, so that the newest sorts last and no number comes twice.
-      InstanceNumber: String((study.version - 1) * 1000 + index + 1),
+      InstanceNumber: String(image.frames > 1 ? image.frame : (num(header, 'InstanceNumber') ?? 1)),
       ...imageModules(study, image, geometry, file),
       DateOfSecondaryCapture: made.date,
       TimeOfSecondaryCapture: made.time,

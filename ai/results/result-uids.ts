@@ -6,13 +6,17 @@ import type { EncodedResult, OutcomeImage, StudyOutcome } from './outcome.ts';
 /** Goes up whenever the encoders write something else for the same outcome: one UID never has two contents. */
 export const ENCODER_VERSION = '1';
 
-/** @param images those that the result is about */
-export function instanceUid(
-  study: StudyOutcome,
-  kind: EncodedResult['kind'],
-  sopClassUid: string,
-  images: readonly OutcomeImage[],
-): string {
+/** A report speaks of a version of the study's outcome. */
+export function reportUid(study: StudyOutcome, sopClassUid: string): string {
+  return instanceUid(study, 'structured-report', sopClassUid, study.images, [String(study.version), study.predecessor?.sopInstanceUid ?? '']);
+}
+
+/** An overlay speaks of a frame alone: while that and its analysis stay as they are, a later version of the outcome keeps it. */
+export function overlayUid(study: StudyOutcome, sopClassUid: string, image: OutcomeImage): string {
+  return instanceUid(study, 'overlay', sopClassUid, [image], []);
+}
+
+function instanceUid(study: StudyOutcome, kind: EncodedResult['kind'], sopClassUid: string, images: readonly OutcomeImage[], more: string[]): string {
   return deriveUid(
     study.uidRoot,
     'instance',
@@ -21,8 +25,7 @@ export function instanceUid(
     study.model.sha256,
     study.settingsDigest,
     ENCODER_VERSION,
-    String(study.version),
-    study.predecessor?.sopInstanceUid ?? '',
+    ...more,
     ...images.flatMap((image) => [image.sopInstanceUid, image.digest, String(image.frame)]),
   );
 }

@@ -6,7 +6,7 @@ import { patientAndStudy, referencedRequests } from './copy-attributes.ts';
 import { lo, modelEquipment, resultEquipment } from './equipment.ts';
 import { localTime, resultOffset } from './local-time.ts';
 import type { EncodedResult, OutcomeImage, PredecessorDocument, StudyOutcome } from './outcome.ts';
-import { instanceUid, seriesUid } from './result-uids.ts';
+import { reportUid, seriesUid } from './result-uids.ts';
 import { measurementReport } from './sr/measurement-report.ts';
 
 export const COMPREHENSIVE_3D_SR = '1.2.840.10008.5.1.4.1.1.88.34';
@@ -55,7 +55,7 @@ export function reportDataset(study: StudyOutcome, sopClassUid: string): Dataset
       InstanceCreationDate: made.date,
       InstanceCreationTime: made.time,
       SOPClassUID: sopClassUid,
-      SOPInstanceUID: instanceUid(study, 'structured-report', sopClassUid, images),
+      SOPInstanceUID: reportUid(study, sopClassUid),
       ContentDate: made.date,
       ContentTime: made.time,
       TimezoneOffsetFromUTC: made.offset,

@@ -78,12 +78,12 @@ export class ResultWriter {
       model: model.identity,
       labels: model.manifest.labels,
       intendedUse: model.manifest.intendedUse,
-      images: frames.toSorted((one, other) => one.frame - other.frame).map(outcomeImage),
+      images: frames.toSorted((one, other) => one.frame - other.frame).map((frame) => outcomeImage(frame, createdAt)),
     };
   }
 }
 
-function outcomeImage({ file, digest, frame, outcome }: AnalyzedFrame): OutcomeImage {
+function outcomeImage({ file, digest, frame, outcome }: AnalyzedFrame, analyzedAt: string): OutcomeImage {
   return {
     path: file.path,
     header: file.dataset,
@@ -93,6 +93,7 @@ function outcomeImage({ file, digest, frame, outcome }: AnalyzedFrame): OutcomeI
     seriesInstanceUid: text(file.dataset, 'SeriesInstanceUID') ?? '',
     frame,
     frames: frameCount(file.dataset),
+    analyzedAt,
     outcome,
   };
 }

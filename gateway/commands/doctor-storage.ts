@@ -15,6 +15,10 @@ export async function* checkStorage(dataSource: DataSource, settings: LoadedSett
   const log = pino({ level: 'silent' });
   const blobs = new BlobStore(settings.home, log);
   const repository = new IntakeRepository(dataSource);
+  // Files first, then the journal, then the index: what comes in meanwhile is found in the later ones.
+  const files: string[] = [];
+  for await (const id of blobs.list()) files.push(id);
+  const waiting = new Set((await Journal.open(settings.home, log)).ids());
   const known = new Set<string>();
   let damaged = 0;
   for (let after: string | undefined; ; ) {
@@ -31,11 +35,8 @@ export async function* checkStorage(dataSource: DataSource, settings: LoadedSett
     after = rows.at(-1)?.id;
   }
   process.stderr.write('\r');
-  const journal = await Journal.open(settings.home, log);
-  const waiting = new Set<string>();
-  for await (const { blobId } of journal.entries()) waiting.add(blobId);
   let strays = 0;
-  for await (const id of blobs.list()) {
+  for (const id of files) {
     if (known.has(id) || waiting.has(id)) continue;
     strays++;
     yield { ok: false, what: `file ${blobs.path(id)} is not in the index`, advice: 'send it to the gateway again; then it may be removed' };

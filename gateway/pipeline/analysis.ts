@@ -37,7 +37,7 @@ async function analyzeFrame(image: ImageRow, frame: number, modelName: string, o
   const outcome: AnalysisOutcome =
     image.frames > MAX_FRAMES
       ? { status: 'not-analyzable', reason: `the image has ${image.frames} frames; more than ${MAX_FRAMES} are no radiograph` }
-      : await analyzer.analyze({ path: blobs.path(image.id), frame, model: modelName });
+      : await analyzer.analyze({ path: blobs.path(image.id), frame, model: modelName, digest: image.digest });
   const analyzed = outcome.status === 'analyzed' ? outcome : undefined;
   await workitems.saveAnalysis(
     image.studyInstanceUid,

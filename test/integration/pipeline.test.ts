@@ -104,6 +104,12 @@ describe('the way of a study', () => {
     const detail = await waitForDelivery(gateway.api, first.studyInstanceUid, 2);
     assert.equal(detail.images, 2);
     assert.equal(detail.results.filter(({ kind, alternativeTo, current }) => kind === 'structured-report' && !alternativeTo && current).length, 1);
+    // The first image did not change, so its overlay is still the one that was delivered.
+    const [overlay] = before.results.filter(({ kind }) => kind === 'overlay');
+    const now = detail.results.filter(({ kind }) => kind === 'overlay');
+    assert.equal(now.length, 2);
+    assert.ok(now.every(({ current }) => current) && now.some(({ sopInstanceUid }) => sopInstanceUid === overlay?.sopInstanceUid));
+    assert.equal(detail.deliveries.filter(({ sopInstanceUid }) => sopInstanceUid === overlay?.sopInstanceUid).length, 1);
   });
 
   it('does not analyse images of different patients in one study, and says so', async function () {

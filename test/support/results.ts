@@ -81,6 +81,7 @@ export function outcomeImage(outcome: AnalysisOutcome, values: Partial<OutcomeIm
     seriesInstanceUid: '2.25.10',
     frame: 1,
     frames: 1,
+    analyzedAt: '2026-11-20T13:12:05.123Z',
     outcome,
     ...values,
   };

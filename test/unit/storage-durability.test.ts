@@ -93,7 +93,8 @@ describe('durability', () => {
           assert.deepEqual(instance.context, storeContext());
         }
         if (acknowledged !== undefined) assert.equal(found[0]?.digest, acknowledged);
-        found.length > 0 ? replayed++ : gone++;
+        if (found.length > 0) replayed++;
+        else gone++;
         assert.equal((await readdir(join(home, 'incoming'))).length, 0);
         assert.equal(restarted.journal.size, found.length);
         assert.deepEqual(restarted.log.lines.filter(({ level }) => level === 'error'), []);

@@ -52,7 +52,7 @@ export async function drawOverlay(study: StudyOutcome, image: OutcomeImage, disp
 }
 
 function overlaySvg(study: StudyOutcome, image: OutcomeImage, outcome: AnalyzedOutcome, geometry: OverlayGeometry): string {
-  const made = localTime(study.createdAt, resultOffset(image.header, study.timezone, study.createdAt));
+  const made = localTime(image.analyzedAt, resultOffset(image.header, study.timezone, image.analyzedAt));
   const { width, height } = geometry;
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">` +
