@@ -156,7 +156,7 @@ function digitalXRay(spec: PhantomDicomSpec, columns: number, photometric: strin
     DistanceSourceToDetector: 1800,
     ViewCodeSequence: [
       {
-        ...code(ap ? '399348003' : '399149005', 'SCT', ap ? 'antero-posterior' : 'postero-anterior'),
+        ...code(ap ? '399348003' : '272479007', 'SCT', ap ? 'antero-posterior' : 'postero-anterior'),
         ...dataset({ ViewModifierCodeSequence: null }),
       },
     ],
