@@ -159,7 +159,12 @@ export class EmbeddedPostgres {
   async #endOrphan(): Promise<void> {
     const file = join(this.#folder, 'postmaster.pid');
     const pid = Number((await readFile(file, 'utf8').catch(() => '')).split('\n', 1)[0]);
-    if (!Number.isInteger(pid) || pid <= 1 || !(await this.#isOurServer(pid))) return;
+    if (!Number.isInteger(pid) || pid <= 1) return;
+    if (!(await this.#isOurServer(pid))) {
+      // Postgres itself would take any living process of its user for the old server: in a container, numbers come again soon.
+      if (await isReadable(`/proc/${pid}/cwd`)) await rm(file, { force: true });
+      return;
+    }
     this.#log.warn({ pid }, 'found a Postgres server of this data folder without a gateway; stopping it');
     for (const [signal, limit] of [['SIGINT', STOP_LIMIT_MS], ['SIGQUIT', 5000], ['SIGKILL', 5000]] as const) {
       try {
@@ -197,16 +202,21 @@ export class EmbeddedPostgres {
   /**
    * setpriv (util-linux) starts a program as another user that may still pass folders which only root can enter, and has
    * the kernel stop it when the gateway dies, whatever killed that.
+   * Without no_setuid_fixup access(2), by which initdb looks for its siblings, would forget that it may pass.
    */
   #asOwner(command: string, args: string[]): [string, string[]] {
     if (!existsSync('/usr/bin/setpriv')) return [command, args];
     const flags = ['--pdeathsig', 'INT'];
     if (this.#owner) {
       const capabilities = '+dac_override';
-      flags.push(`--reuid=${this.#owner.uid}`, `--regid=${this.#owner.gid}`, '--clear-groups', `--inh-caps=${capabilities}`, `--ambient-caps=${capabilities}`);
+      flags.push('--securebits=+no_setuid_fixup', `--reuid=${this.#owner.uid}`, `--regid=${this.#owner.gid}`, '--clear-groups', `--inh-caps=${capabilities}`, `--ambient-caps=${capabilities}`);
     }
     return ['/usr/bin/setpriv', [...flags, command, ...args]];
   }
+}
+
+async function isReadable(link: string): Promise<boolean> {
+  return readlink(link).then(() => true, () => false);
 }
 
 async function canConnect(connectionString: string): Promise<boolean> {
