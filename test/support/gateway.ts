@@ -56,8 +56,9 @@ export interface TestGateway extends Gateway {
   api: string;
 }
 
-export async function startTestGateway(home: string, overrides: Tree = {}): Promise<TestGateway> {
-  const settings = parseSettings(stringify(testSettings(home, overrides)), undefined);
+/** @param databaseUrl a Postgres of the test's own; else the embedded one */
+export async function startTestGateway(home: string, overrides: Tree = {}, databaseUrl?: string): Promise<TestGateway> {
+  const settings = { ...parseSettings(stringify(testSettings(home, overrides)), undefined), databaseUrl };
   const gateway = await startGateway(settings, pino({ level: 'fatal' }));
   return { ...gateway, home, api: `http://127.0.0.1:${gateway.httpPort}` };
 }
@@ -73,10 +74,14 @@ export interface ChildGateway {
 }
 
 /** The gateway as `npm start` runs it. */
-export async function spawnGateway(home: string, overrides: Tree = {}): Promise<ChildGateway> {
+export async function spawnGateway(home: string, overrides: Tree = {}, databaseUrl = ''): Promise<ChildGateway> {
   const config = join(home, 'hilum.yaml');
   await writeFile(config, stringify(testSettings(home, overrides)));
-  const child = spawn(process.execPath, ['gateway/cli.ts', 'start', '--config', config], { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] });
+  const child = spawn(process.execPath, ['gateway/cli.ts', 'start', '--config', config], {
+    cwd: ROOT,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, DATABASE_URL: databaseUrl },
+  });
   const ended = once(child, 'exit');
   const ports = await waitFor(async () => {
     if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the gateway ended at start (${child.exitCode ?? child.signalCode})`);
