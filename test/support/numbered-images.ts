@@ -17,6 +17,8 @@ export interface Numbers {
   imagesOfStudy: number;
   /** So that two tests do not share UIDs. */
   series?: number;
+  columns?: number;
+  rows?: number;
 }
 
 /** UIDs and Patient ID of one length each, so that a copy is the same file with other digits. */
@@ -25,10 +27,10 @@ const uidOf = (kind: number, series: number, study: number, image = 0): string =
 const patientOf = (study: number): string => `PATIENT-${String(study).padStart(6, '0')}`;
 
 /** Writes the images as files; those of one study stand side by side. */
-export async function numberedImages(folder: string, { studies, imagesOfStudy, series = 0 }: Numbers): Promise<NumberedImage[]> {
+export async function numberedImages(folder: string, { studies, imagesOfStudy, series = 0, columns = 128, rows = 160 }: Numbers): Promise<NumberedImage[]> {
   const template = { study: uidOf(1, series, 0), series: uidOf(2, series, 0), instance: uidOf(3, series, 0), patient: patientOf(0) };
   const phantom = await phantomDicom({
-    seed: 610_000 + series, columns: 128, rows: 160, opacities: 1, patientId: template.patient,
+    seed: 610_000 + series, columns, rows, opacities: 1, patientId: template.patient,
     studyInstanceUid: template.study, seriesInstanceUid: template.series, sopInstanceUid: template.instance,
   });
   const { datasetOffset, transferSyntaxUid } = parsePart10(phantom);
