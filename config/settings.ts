@@ -1,5 +1,9 @@
 // The settings: one YAML file, validated whole (docs/operations.md lists every key). What a key means stands beside it here.
+import dcmjs from 'dcmjs';
 import { z } from 'zod';
+
+/** DICOM keywords (PS3.6). */
+const KEYWORDS: object = dcmjs.data.DicomMetaDictionary.nameMap;
 
 const port = z.int().min(0).max(65535);
 /** PS3.5 6.2, VR AE: 1 to 16 characters of the default repertoire, no backslash, not only spaces. */
@@ -56,7 +60,8 @@ const shape = z.strictObject({
   home: z.string().min(1).default('./data'),
   /** IANA zone of sources that send no Timezone Offset From UTC. */
   timezone: z.string().default('UTC').refine(isTimezone, 'is not a time zone of the IANA database'),
-  uidRoot: z.string().regex(/^[0-2](\.(0|[1-9]\d*))+$/, 'must be a UID').max(24).default('2.25'),
+  /** Written without quotes, 2.25 is a number to YAML. */
+  uidRoot: z.preprocess((root) => (typeof root === 'number' ? String(root) : root), z.string().regex(/^[0-2](\.(0|[1-9]\d*))+$/, 'must be a UID').max(24)).default('2.25'),
   roles: z.array(z.enum(['intake', 'analysis', 'delivery', 'web'])).min(1).default(['intake', 'analysis', 'delivery', 'web']),
   log: z.strictObject({ level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info') }).prefault({}),
   http: z
@@ -118,7 +123,7 @@ const shape = z.strictObject({
 });
 
 export type Settings = z.infer<typeof shape>;
-export const settingsSchema = shape.superRefine(checkReferences).superRefine(checkExposure);
+export const settingsSchema = shape.superRefine(checkReferences).superRefine(checkRoutes).superRefine(checkExposure);
 export type Peer = Settings['peers'][number];
 export type Destination = Settings['destinations'][number];
 export type Route = Settings['routes'][number];
@@ -156,6 +161,14 @@ function checkReferences(settings: Settings, context: z.RefinementCtx): void {
       if (!settings.destinations.some((destination) => destination.name === to))
         problem(['routes', index, 'deliver', place, 'to'], `there is no destination "${to}"`);
     });
+  });
+}
+
+/** A condition on a keyword that is none would never be met, or always. */
+function checkRoutes({ routes }: Settings, context: z.RefinementCtx): void {
+  routes.forEach((route, index) => {
+    for (const keyword of Object.keys(route.when))
+      if (!Object.hasOwn(KEYWORDS, keyword)) context.addIssue({ code: 'custom', path: ['routes', index, 'when', keyword], message: 'is not a DICOM keyword' });
   });
 }
 

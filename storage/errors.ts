@@ -5,6 +5,7 @@ export type RefusalKind =
   | 'out-of-room' // disk, journal or database bound reached: try again later
   | 'too-large' // longer than limits.instanceBytes
   | 'mismatch' // the dataset is not of the SOP class or instance that the command announced
+  | 'sop-class' // a SOP class that is not stored: of no Storage service, or one that nobody knows
   | 'not-understood' // not a DICOM dataset that we can index: truncated, wrong lengths, UIDs missing
   | 'changed'; // another dataset under a known SOP Instance UID, where the settings refuse that
 

@@ -13,6 +13,8 @@ export interface IndexRequest {
   frames: number;
   /** The route that takes it, if any. */
   route: { name: string } | undefined;
+  /** Why none takes an image; null where one does, or where there is no image. */
+  noRouteReason: string | null;
   /** Seconds of quiet until its study counts as complete. */
   completeAfterSeconds: number;
   /** Offset of the source's clock: +0100. */
@@ -205,9 +207,10 @@ async function advanceStudy(
          route = case when $3 then coalesce(route, $5) else route end,
          analysis = case when $3 then 'waiting' else analysis end,
          conflict = coalesce(conflict, $6),
+         reason = case when $3 then null when analysis = 'not-routed' then coalesce($8, reason) else reason end,
          flagged = case when $7 then 'an image was sent again with other content; the newest version counts' else flagged end
        where study_instance_uid = $1 returning due_at, conflict`,
-      [instance.studyInstanceUid, instance.receivedAt, opens, request.completeAfterSeconds, route?.name ?? null, conflict ?? null, changed],
+      [instance.studyInstanceUid, instance.receivedAt, opens, request.completeAfterSeconds, route?.name ?? null, conflict ?? null, changed, request.noRouteReason],
     )
   )[0];
   if (opens)

@@ -7,7 +7,7 @@ import type { BlobStore } from './blobs.ts';
 import { text } from './dicom/dataset.ts';
 import { readPart10 } from './dicom/part10.ts';
 import type { Part10 } from './dicom/part10.ts';
-import { isUid } from './dicom/uids.ts';
+import { isUid, STORAGE_SOP_CLASSES } from './dicom/uids.ts';
 import { writeFileMeta } from './dicom/write.ts';
 import { DatasetDigest } from './digest.ts';
 import { DicomFormatError, IntakeRefusal } from './errors.ts';
@@ -175,6 +175,8 @@ async function allOf(steps: Promise<void>[]): Promise<void> {
   await Promise.all(steps);
 }
 
+const STORED_CLASSES = new Set<string>(STORAGE_SOP_CLASSES);
+
 type Uids = Pick<DurableInstance, 'sopClassUid' | 'sopInstanceUid' | 'seriesInstanceUid' | 'studyInstanceUid'>;
 
 /** @throws {IntakeRefusal} when a UID is missing, is none, or is not the announced one */
@@ -196,8 +198,10 @@ function identify(header: Part10, context: ReceiveContext): Uids {
     if (announced !== undefined && announced !== found)
       throw new IntakeRefusal('mismatch', `${what} of the dataset is ${found}, not ${announced} as announced`);
   };
-  expect('SOP class', uids.sopClassUid, command?.sopClassUid);
-  expect('SOP instance', uids.sopInstanceUid, command?.sopInstanceUid);
+  // Over DIMSE the command announces, in a file its meta.
+  expect('SOP class', uids.sopClassUid, command?.sopClassUid ?? text(header.meta, 'MediaStorageSOPClassUID'));
+  expect('SOP instance', uids.sopInstanceUid, command?.sopInstanceUid ?? text(header.meta, 'MediaStorageSOPInstanceUID'));
+  if (!STORED_CLASSES.has(uids.sopClassUid)) throw new IntakeRefusal('sop-class', `SOP class ${uids.sopClassUid} is not one that is stored`);
   expect('study', uids.studyInstanceUid, studyInstanceUid);
   return uids;
 }

@@ -46,6 +46,7 @@ const REFRESH = `
       else 'not-analyzable' end,
     reason = case
       when studies.conflict is not null then studies.conflict
+      when not exists (select from images) then studies.reason
       when best.positive then null
       when summary.failed > 0 then summary.failure
       when summary.analyzed > 0 then null

@@ -89,6 +89,8 @@ function overlayDataset(
   return {
     ...patientAndStudy(header),
     ...dataset({ PatientOrientation: null }), // Type 2C
+    // Type 2C: unknown where the source does not say it, and perhaps wanted where it names no body part.
+    ...(text(header, 'BodyPartExamined') === undefined && dataset({ Laterality: null })),
     ...copied(header, IMAGE),
     ...resultEquipment(study),
     ...dataset({

@@ -1,7 +1,7 @@
 // Images for screens are decoded in a worker thread: a lossless JPEG 2000 radiograph takes a third of a second, in which
 // the main thread would take nothing in.
 import { Worker } from 'node:worker_threads';
-import { DicomFormatError, NotAnalyzableError } from '../../storage/errors.ts';
+import { NotAnalyzableError } from '../../storage/errors.ts';
 import { HttpError } from '../http/errors.ts';
 
 export interface RenderRequest {
@@ -15,7 +15,7 @@ export interface RenderRequest {
 }
 export type RenderReply =
   | { status: 'rendered'; png: Uint8Array }
-  | { status: 'refused'; kind: 'not-analyzable' | 'format' | 'failed'; message: string; offset: number };
+  | { status: 'refused'; kind: 'not-analyzable' | 'no-such-frame' | 'failed'; message: string };
 
 /** A page of thumbnails for each of a few screens; whoever comes later tries again. */
 const MAX_WAITING = 128;
@@ -92,7 +92,7 @@ class RenderPool {
 
 function errorOf(reply: Extract<RenderReply, { status: 'refused' }>): Error {
   if (reply.kind === 'not-analyzable') return new NotAnalyzableError(reply.message);
-  if (reply.kind === 'format') return new DicomFormatError(reply.message, reply.offset);
+  if (reply.kind === 'no-such-frame') return new HttpError(404, `In this instance ${reply.message}.`);
   return new Error(reply.message);
 }
 

@@ -8,6 +8,7 @@ import type { InstanceName } from './part-head.ts';
 /** Failure Reason (0008,1197), PS3.18 table I.2-2; Duplicate SOP Instance is PS3.7's, for which the table leaves room. */
 export const FAILURE_REASON = {
   processingFailure: 0x0110,
+  sopClassNotSupported: 0x0122,
   duplicateInstance: 0x0111,
   outOfResources: 0xa700,
   /** Of another SOP class than it says, or of another study than the request's address. */
@@ -20,6 +21,7 @@ const REASON_OF_REFUSAL: Record<RefusalKind, number> = {
   'too-large': FAILURE_REASON.outOfResources,
   mismatch: FAILURE_REASON.doesNotMatch,
   'not-understood': FAILURE_REASON.cannotUnderstand,
+  'sop-class': FAILURE_REASON.sopClassNotSupported,
   changed: FAILURE_REASON.duplicateInstance,
 };
 

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { pipeline } from 'node:stream/promises';
 import type { Request, Response } from 'express';
 import type { Dataset } from '../../storage/dicom/dataset.ts';
+import { datasetJson } from '../../storage/dicom/json.ts';
 import { HttpError } from '../http/errors.ts';
 import { covers, parseAccept, type MediaType } from '../http/header-parameters.ts';
 import type { DicomwebSource, RetrievableInstance } from './source.ts';
@@ -29,9 +30,9 @@ export async function retrieveStudyMetadata(request: Request, response: Response
 }
 
 async function* jsonArray(first: Dataset, rest: AsyncIterator<Dataset>): AsyncGenerator<string> {
-  yield `[${JSON.stringify(first)}`;
+  yield `[${datasetJson(first)}`;
   try {
-    for (let next = await rest.next(); !next.done; next = await rest.next()) yield `,\n${JSON.stringify(next.value)}`;
+    for (let next = await rest.next(); !next.done; next = await rest.next()) yield `,\n${datasetJson(next.value)}`;
   } finally {
     await rest.return?.();
   }

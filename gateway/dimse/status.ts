@@ -21,6 +21,7 @@ const STATUS_OF_REFUSAL: Record<RefusalKind, number> = {
   'too-large': STATUS.outOfResources,
   mismatch: STATUS.dataSetDoesNotMatchSopClass,
   'not-understood': STATUS.cannotUnderstand,
+  'sop-class': STATUS.sopClassNotSupported,
   changed: STATUS.anotherDatasetIsKnown,
 };
 

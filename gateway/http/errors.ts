@@ -47,6 +47,7 @@ const REFUSAL_STATUS: Record<RefusalKind, number> = {
   'too-large': 413,
   mismatch: 409,
   'not-understood': 409,
+  'sop-class': 409,
   changed: 409,
 };
 

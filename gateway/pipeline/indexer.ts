@@ -10,7 +10,7 @@ import type { IndexedInstance, IntakeRepository } from '../../storage/intake.rep
 import type { Journal } from '../../storage/journal.ts';
 import type { DurableInstance } from '../../storage/receive.ts';
 import type { JobQueue } from './queue.ts';
-import { matchRoute } from './routes.ts';
+import { explainNoRoute, matchRoute } from './routes.ts';
 
 /** A transaction takes some milliseconds, most of them waiting for Postgres' disk: a few at a time share its syncs. */
 const CONCURRENCY = 4;
@@ -120,6 +120,7 @@ export class Indexer {
         origin: resultOrigin(dataset) === undefined ? 'source' : resultOrigin(dataset) === 'own' ? 'own-result' : 'other-ai',
         frames,
         route,
+        noRouteReason: frames > 0 && !route ? explainNoRoute(routes, dataset) : null,
         completeAfterSeconds: route?.completeAfterSeconds ?? Math.max(0, ...routes.map((candidate) => candidate.completeAfterSeconds)),
         sourceTimezone: text(dataset, 'TimezoneOffsetFromUTC') ?? timezone,
       },

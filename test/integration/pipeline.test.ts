@@ -131,6 +131,7 @@ describe('the way of a study', () => {
       return found?.intake === 'complete' && found;
     }, 'the study');
     assert.equal(detail.analysis, 'not-routed');
+    assert.match(detail.reason ?? '', /"chest" does not take BodyPartExamined "HAND"/);
     assert.equal(detail.delivery, 'none');
   });
 

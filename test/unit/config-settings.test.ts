@@ -76,3 +76,13 @@ describe('config/example.yaml', () => {
     assert.deepEqual(shown, defaults);
   });
 });
+
+describe('settings as people write them', () => {
+  it('take a UID root without quotes, which YAML reads as a number', () => {
+    assert.equal(parseSettings('uidRoot: 2.25', undefined).uidRoot, '2.25');
+  });
+
+  it('name a route condition that is no DICOM keyword', () => {
+    assert.deepEqual(problemsOf('routes: [ { name: chest, when: { Modalty: [CR] }, models: [opacity] } ]'), ['/etc/hilum.yaml: routes[0].when.Modalty: is not a DICOM keyword']);
+  });
+});
