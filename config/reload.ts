@@ -7,7 +7,7 @@ import { loadSettings, SettingsError, type LoadedSettings } from './load.ts';
 const SETTLE_MS = 200;
 
 /** Keys that a running gateway cannot change: sockets, folders, processes. */
-const FIXED = ['home', 'uidRoot', 'roles', 'log', 'http', 'inference', 'models', 'databaseUrl'] as const;
+const FIXED = ['home', 'uidRoot', 'roles', 'log', 'http', 'dimse', 'inference', 'models', 'databaseUrl'] as const;
 
 export interface ReloadListener {
   /** @param restart keys that changed and count only after a restart */

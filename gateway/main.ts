@@ -119,11 +119,12 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
   cleanup.add(() => indexer.stop());
   const receiver = new Receiver({
     blobs, journal, log,
-    limits: first.limits,
+    get limits() {
+      return current.limits;
+    },
     onDurable: (instance) => indexer.add(instance),
-    ...(first.intake.changedVersions === 'refuse' && {
-      isKnownOtherwise: (sopInstanceUid: string, digest: string) => repository.isKnownOtherwise(sopInstanceUid, digest),
-    }),
+    isKnownOtherwise: async (sopInstanceUid, digest) =>
+      current.intake.changedVersions === 'refuse' && (await repository.isKnownOtherwise(sopInstanceUid, digest)),
   });
   if (has('intake')) {
     await blobs.sweepIncoming();

@@ -24,11 +24,21 @@ export interface ImageRow {
   receivedAt: Date;
 }
 
+/** What was said of an image already, so that a repeated job need not say it again. */
+export interface AnalyzedFrame {
+  frame: number;
+  modelSha256: string;
+  settingsDigest: string;
+}
+
 const IMAGE_COLUMNS = `instances.id, sop_instance_uid as "sopInstanceUid", sop_class_uid as "sopClassUid", series_instance_uid as "seriesInstanceUid",
   instances.study_instance_uid as "studyInstanceUid", digest, frames, instances.route, current, header, received_at as "receivedAt"`;
 
 export type NewAnalysis = Omit<Analysis, 'id' | 'analyzedAt'> & { regions: Omit<RegionRow, 'id' | 'analysis' | 'ordinal'>[] };
 export type StoredAnalysis = Analysis & { regions: RegionRow[] };
+
+/** The models that a route runs on each frame, by name; none where the route is gone. */
+export type ModelsOf = (route: string) => string[];
 
 /** Enqueues the job that a change of rows causes, in the same transaction. */
 export type Enqueue = (transaction: EntityManager) => Promise<void>;
@@ -65,9 +75,12 @@ export class WorkitemsRepository {
   }
 
   /** The instance to analyse; undefined where its study waits for a person, or a newer version has come. */
-  async imageToAnalyze(instanceId: string): Promise<ImageRow | undefined> {
-    const [row]: ImageRow[] = await this.#dataSource.query(
-      `select ${IMAGE_COLUMNS} from instances join studies using (study_instance_uid)
+  async imageToAnalyze(instanceId: string): Promise<(ImageRow & { analyzed: AnalyzedFrame[] }) | undefined> {
+    const [row]: (ImageRow & { analyzed: AnalyzedFrame[] })[] = await this.#dataSource.query(
+      `select ${IMAGE_COLUMNS},
+         (select coalesce(json_agg(json_build_object('frame', frame, 'modelSha256', model_sha256, 'settingsDigest', settings_digest)), '[]')
+          from analyses where instance = instances.id) as analyzed
+       from instances join studies using (study_instance_uid)
        where instances.id = $1 and current and studies.conflict is null and instances.route is not null`,
       [instanceId],
     );
@@ -78,7 +91,7 @@ export class WorkitemsRepository {
   async saveAnalysis(
     studyInstanceUid: string,
     analysis: NewAnalysis,
-    modelsOf: (route: string) => number,
+    modelsOf: ModelsOf,
     whenReady: (workitem: string, transaction: EntityManager) => Promise<void>,
   ): Promise<void> {
     await this.#dataSource.transaction(async (transaction) => {
@@ -104,13 +117,20 @@ export class WorkitemsRepository {
         `select id, route from workitems where study_instance_uid = $1 and state = 'running' and instances @> array[$2::uuid]`,
         [studyInstanceUid, analysis.instance],
       );
-      for (const { id, route } of running) if (await isAnalyzed(transaction, id, modelsOf(route))) await whenReady(id, transaction);
+      for (const { id, route } of running) if ((await unanalyzed(transaction, id, modelsOf(route))).length === 0) await whenReady(id, transaction);
       await notifyStudy(transaction, studyInstanceUid);
     });
   }
 
-  /** Closes a study whose quiet period is over. */
-  async closeStudy(studyInstanceUid: string, modelsOf: (route: string) => number, whenReady: (workitem: string, transaction: EntityManager) => Promise<void>): Promise<Closing> {
+  /**
+   * Closes a study whose quiet period is over. An image that has no analysis by each model is asked for again: its job may have
+   * ended while the study was held, or the route may have got another model since.
+   */
+  async closeStudy(
+    studyInstanceUid: string,
+    modelsOf: ModelsOf,
+    next: { whenReady(workitem: string, transaction: EntityManager): Promise<void>; analyze(images: string[], transaction: EntityManager): Promise<void> },
+  ): Promise<Closing> {
     return this.#dataSource.transaction(async (transaction) => {
       await lockStudy(transaction, studyInstanceUid);
       const [study]: { due_at: Date | null; quiet: boolean; conflict: string | null }[] = await transaction.query(
@@ -137,7 +157,9 @@ export class WorkitemsRepository {
          where study_instance_uid = $1 and state = 'running' and id <> $2`,
         [studyInstanceUid, workitem.id],
       );
-      if (study.conflict !== null || (await isAnalyzed(transaction, workitem.id, modelsOf(workitem.route)))) await whenReady(workitem.id, transaction);
+      const open = study.conflict === null ? await unanalyzed(transaction, workitem.id, modelsOf(workitem.route)) : [];
+      if (open.length > 0) await next.analyze(open, transaction);
+      else await next.whenReady(workitem.id, transaction);
       return { workitem: workitem.id };
     });
   }
@@ -228,17 +250,16 @@ export async function lockStudy(transaction: EntityManager, studyInstanceUid: st
   await transaction.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [studyInstanceUid]);
 }
 
-/** Whether every frame of every image of a workitem has an analysis by as many models as the route names. */
-async function isAnalyzed(transaction: EntityManager, workitem: string, models: number): Promise<boolean> {
-  const [row]: { open: boolean }[] = await transaction.query(
-    `select exists (
-       select from instances
-       where id = any(workitems.instances)
-         and ${EXPECTED_FRAMES} * $2 > (select count(distinct (frame, model_name)) from analyses where instance = instances.id)) as open
-     from workitems where workitems.id = $1`,
+/** The images of a workitem of which a frame has no analysis by one of the models; by any, where the route is gone. */
+async function unanalyzed(transaction: EntityManager, workitem: string, models: string[]): Promise<string[]> {
+  const rows: { id: string }[] = await transaction.query(
+    `select instances.id from workitems join instances on instances.id = any(workitems.instances)
+     where workitems.id = $1 and ${EXPECTED_FRAMES} * greatest(1, cardinality($2::text[])) >
+       (select count(distinct (frame, model_name)) from analyses
+        where instance = instances.id and (cardinality($2) = 0 or model_name = any($2)))`,
     [workitem, models],
   );
-  return row?.open === false;
+  return rows.map(({ id }) => id);
 }
 
 async function newestAnalyses(transaction: EntityManager, instances: string[]): Promise<StoredAnalysis[]> {

@@ -45,22 +45,27 @@ export function patientAndStudy(header: Dataset): Dataset {
   return { ...empty, ...copied(header, [...PATIENT, ...STUDY, ...CLINICAL_TRIAL]) };
 }
 
-/** The elements of these keywords that the source has, as they are, without the values that its reader left out as bulk data. */
+/**
+ * The elements of these keywords that the source has, as they are, without the values that its reader left out as bulk data. Empty
+ * sequences say nothing, and few of them may stand where they do.
+ */
 export function copied(header: Dataset, keywords: readonly string[]): Dataset {
   const result: Dataset = {};
   for (const keyword of keywords) {
     const element = get(header, keyword);
-    if (element && element.BulkDataURI === undefined) result[tagOf(keyword)] = withoutBulk(element);
+    if (element && element.BulkDataURI === undefined && !isEmptySequence(element)) result[tagOf(keyword)] = withoutBulk(element);
   }
   return result;
 }
+
+const isEmptySequence = (element: DicomElement): boolean => element.vr === 'SQ' && itemsOf(element).length === 0;
 
 function withoutBulk(element: DicomElement): DicomElement {
   if (element.vr !== 'SQ') return withCurrentForm(element);
   const kept = itemsOf(element).map((item) =>
     Object.fromEntries(
       Object.entries(item)
-        .filter(([, nested]) => nested.BulkDataURI === undefined)
+        .filter(([, nested]) => nested.BulkDataURI === undefined && !isEmptySequence(nested))
         .map(([tag, nested]) => [tag, withoutBulk(nested)]),
     ),
   );

@@ -66,7 +66,7 @@ async function analyzeFrame(image: ImageRow, frame: number, modelName: string, o
   log.info({ study: image.studyInstanceUid, instance: image.sopInstanceUid, frame, model: modelName, status: outcome.status, milliseconds: analyzed?.milliseconds }, 'analyzed');
 }
 
-/** How many models a route runs on each frame: a workitem is analysed when each has spoken. */
-export function modelsOf(settings: () => Settings): (route: string) => number {
-  return (route) => settings().routes.find(({ name }) => name === route)?.models.length ?? 1;
+/** A workitem is analysed when each model of its route has spoken of each frame. */
+export function modelsOf(settings: () => Settings): ModelsOf {
+  return (route) => settings().routes.find(({ name }) => name === route)?.models ?? [];
 }

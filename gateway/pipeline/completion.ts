@@ -13,9 +13,12 @@ export interface CompletionOptions {
 }
 
 export async function closeStudy(studyInstanceUid: string, { settings, workitems, queue, log }: CompletionOptions): Promise<void> {
-  const { notBefore, workitem } = await workitems.closeStudy(studyInstanceUid, modelsOf(settings), (workitemId, transaction) =>
-    queue.send('report', { workitemId }, { transaction }),
-  );
+  const { notBefore, workitem } = await workitems.closeStudy(studyInstanceUid, modelsOf(settings), {
+    whenReady: (workitemId, transaction) => queue.send('report', { workitemId }, { transaction }),
+    analyze: async (images, transaction) => {
+      for (const instanceId of images) await queue.send('analyze', { instanceId }, { transaction });
+    },
+  });
   // A later instance moved the end of the quiet period, and its own job will close the study.
   if (notBefore) log.debug({ study: studyInstanceUid, notBefore }, 'study still receiving');
   else log.info({ study: studyInstanceUid, workitem }, 'study complete');

@@ -116,6 +116,7 @@ describe('receiving an instance', () => {
       await refuses(receive(part10(whole).subarray(0, 200), STOW), 'not-understood', /\(0002,|cut off/);
       await refuses(receive(imageDataset('1.2.3', { StudyInstanceUID: null })), 'not-understood', /StudyInstanceUID is missing or empty/);
       await refuses(receive(imageDataset('1.2.3', { SeriesInstanceUID: 'ABC' })), 'not-understood', /SeriesInstanceUID "ABC" is not a UID/);
+      await refuses(receive(part10(imageDataset('1.2.3', { SOPClassUID: '1.2.3.4.5' })), STOW), 'mismatch', /SOP class of the dataset is 1\.2\.3\.4\.5/);
       await refuses(receive(imageDataset('1.2.4')), 'mismatch', /SOP instance of the dataset is 1\.2\.4, not 1\.2\.3/);
       await refuses(receive(whole, storeContext('1.2.3', { sopClassUid: '1.2.840.10008.5.1.4.1.1.2' })), 'mismatch', /SOP class/);
       await refuses(receive(part10(whole), { ...STOW, studyInstanceUid: '1.2.99' }), 'mismatch', /study of the dataset is 1\.2\.1/);
