@@ -13,6 +13,9 @@ from torchvision.models import resnet18
 # Opacities are large (a median of about 60 x 100 of 256 pixels): 32 x 32 places are enough to tell them apart.
 STRIDE = 8
 CHANNELS = 128
+# A reported box is the mean of what the 7 x 7 cells around its peak say, weighted by their heat: single cells scatter.
+# Chosen among 1 to 11 on the tuning half of the held-out patients (AP50 there 0.38 alone, 0.41 with 5, 0.42 with 7).
+VOTERS = 7
 
 
 class ResNet18(nn.Module):
@@ -90,7 +93,10 @@ def decode(heat: Tensor, distances: Tensor, count: int = 50) -> tuple[Tensor, Te
     """The `count` highest peaks of the heat map (0 to 1): boxes [n, count, 4] within the frame, scores [n, count]."""
     peak = F.max_pool2d(heat, 3, stride=1, padding=1) == heat
     best, place = (heat * peak.float()).flatten(1).topk(count, dim=1)
-    boxes = to_boxes(distances).clamp(0, heat.shape[-1] * STRIDE).flatten(2).transpose(1, 2)
+    boxes = to_boxes(distances).clamp(0, heat.shape[-1] * STRIDE)
+    near = {"kernel_size": VOTERS, "stride": 1, "padding": VOTERS // 2}
+    boxes = F.avg_pool2d(boxes * heat, **near) / F.avg_pool2d(heat, **near).clamp(min=1e-9)
+    boxes = boxes.flatten(2).transpose(1, 2)
     return boxes.gather(1, place.unsqueeze(2).expand(-1, -1, 4)), best
 
 
