@@ -1,7 +1,8 @@
 // One gateway a data folder: two would replay one journal twice, and stop each other's Postgres.
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export class HomeInUseError extends Error {
   constructor(home: string, pid: number) {
@@ -9,6 +10,9 @@ export class HomeInUseError extends Error {
     this.name = 'HomeInUseError';
   }
 }
+
+/** Removing a stale lock takes milliseconds: whoever holds that turn for longer was killed in it. */
+const TURN_LIMIT_MS = 10_000;
 
 /** @returns gives the folder back @throws {HomeInUseError} */
 export async function lockHome(home: string): Promise<() => Promise<void>> {
@@ -18,11 +22,10 @@ export async function lockHome(home: string): Promise<() => Promise<void>> {
   // Linked when whole: whoever finds the lock can read whose it is.
   await writeFile(draft, `${process.pid} ${await startOf(process.pid)}`);
   try {
-    while (!(await linked(draft, file))) {
-      const found = await readFile(file, 'utf8').catch(() => '');
-      const [pid, ...start] = found.split(' ');
-      if (Number(pid) !== process.pid && start.join(' ') !== '' && (await startOf(Number(pid))) === start.join(' ')) throw new HomeInUseError(home, Number(pid));
-      await removeStale(file, found);
+    while (!(await succeeds('EEXIST', link(draft, file)))) {
+      const holder = await holderOf(file);
+      if (typeof holder === 'number') throw new HomeInUseError(home, holder);
+      if (holder === 'dead') await removeStale(file);
     }
   } finally {
     await rm(draft, { force: true });
@@ -30,22 +33,37 @@ export async function lockHome(home: string): Promise<() => Promise<void>> {
   return () => rm(file, { force: true });
 }
 
-async function linked(from: string, to: string): Promise<boolean> {
-  try {
-    await link(from, to);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  }
+/** @returns the process that holds the lock; `dead` where it was left by one that was killed, `nobody` where there is none (any more) */
+async function holderOf(file: string): Promise<number | 'dead' | 'nobody'> {
+  const content = await readFile(file, 'utf8').catch(() => undefined);
+  if (content === undefined) return 'nobody';
+  const [pid, ...start] = content.split(' ');
+  const lives = Number(pid) !== process.pid && start.join(' ') !== '' && (await startOf(Number(pid))) === start.join(' ');
+  return lives ? Number(pid) : 'dead';
 }
 
-/** A lock left by a gateway that was killed. Of two that find it at once, the slower one must not take away the quicker one's new lock. */
-async function removeStale(file: string, content: string): Promise<void> {
-  const aside = `${file}.${randomUUID()}`;
-  await rename(file, aside).catch(() => {}); // somebody else was quicker
-  if ((await readFile(aside, 'utf8').catch(() => content)) !== content) await linked(aside, file);
-  await rm(aside, { force: true });
+/** One at a time, or the slower of two that find a stale lock would take away the new lock of the quicker. */
+async function removeStale(file: string): Promise<void> {
+  const turn = `${file}.turn`;
+  if (await succeeds('EEXIST', mkdir(turn))) {
+    if ((await holderOf(file)) === 'dead') await rm(file, { force: true });
+    await rmdir(turn);
+    return;
+  }
+  await sleep(20);
+  const { mtimeMs } = await stat(turn).catch(() => ({ mtimeMs: Infinity }));
+  if (Date.now() - mtimeMs > TURN_LIMIT_MS) await succeeds('ENOENT', rmdir(turn));
+}
+
+/** @returns false where it fails with that code */
+async function succeeds(code: string, step: Promise<unknown>): Promise<boolean> {
+  try {
+    await step;
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === code) return false;
+    throw error;
+  }
 }
 
 /** When a process started, in clock ticks since boot, with the boot's id: a number that is used again is another process. */

@@ -4,7 +4,7 @@ import type { AnalysisOutcome } from '../../ai/analysis.ts';
 import type { Analyzer } from '../../ai/analyzer.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { BlobStore } from '../../storage/blobs.ts';
-import { MAX_FRAMES, type ImageRow, type WorkitemsRepository } from '../../storage/workitems.repository.ts';
+import { MAX_FRAMES, type AnalyzedFrame, type ImageRow, type ModelsOf, type WorkitemsRepository } from '../../storage/workitems.repository.ts';
 import type { JobQueue } from './queue.ts';
 
 export interface AnalysisOptions {
@@ -30,10 +30,12 @@ export async function analyzeImage(instanceId: string, options: AnalysisOptions)
   );
 }
 
-async function analyzeFrame(image: ImageRow, frame: number, modelName: string, options: AnalysisOptions): Promise<void> {
+async function analyzeFrame(image: ImageRow & { analyzed: AnalyzedFrame[] }, frame: number, modelName: string, options: AnalysisOptions): Promise<void> {
   const { analyzer, workitems, queue, blobs, log } = options;
   const model = analyzer.models().find(({ manifest }) => manifest.name === modelName);
   if (!model) throw new Error(`route "${image.route}" wants model "${modelName}", which is not loaded`);
+  const settingsDigest = options.settingsDigest(modelName);
+  if (image.analyzed.some((done) => done.frame === frame && done.modelSha256 === model.manifest.sha256 && done.settingsDigest === settingsDigest)) return;
   const outcome: AnalysisOutcome =
     image.frames > MAX_FRAMES
       ? { status: 'not-analyzable', reason: `the image has ${image.frames} frames; more than ${MAX_FRAMES} are no radiograph` }
@@ -47,7 +49,7 @@ async function analyzeFrame(image: ImageRow, frame: number, modelName: string, o
       modelName,
       modelVersion: model.manifest.version,
       modelSha256: model.manifest.sha256,
-      settingsDigest: options.settingsDigest(modelName),
+      settingsDigest,
       status: outcome.status,
       reason: 'reason' in outcome ? outcome.reason : null,
       label: analyzed?.label ?? null,

@@ -37,10 +37,9 @@ export async function makeResults(workitemId: string, options: ReportingOptions)
   log.info({ study: workitem.studyInstanceUid, workitem: workitem.id, version: workitem.version, results: results.length }, 'results stored');
 }
 
-/** The models that spoke of the study; where none was asked, because a person must look first, those that would have. */
+/** The models of the route, whether or not a person must look first; where the route is gone, those that spoke of the study. */
 function modelsOf({ analyses }: WorkitemContent, names: string[], packages: ModelPackage[]): ModelPackage[] {
-  const spoke = new Set(analyses.map((analysis) => analysis.modelName));
-  const wanted = spoke.size > 0 ? [...spoke] : names;
+  const wanted = names.length > 0 ? names : [...new Set(analyses.map((analysis) => analysis.modelName))];
   return wanted.map((name) => {
     const model = packages.find(({ manifest }) => manifest.name === name);
     if (!model) throw new Error(`model "${name}" is not loaded, so its results cannot be made`);
