@@ -128,7 +128,7 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
   });
   if (has('intake')) {
     await blobs.sweepIncoming();
-    await indexer.replay();
+    indexer.replay();
   }
 
   if (analyzer) await serveAnalysis(analyzer);

@@ -44,6 +44,7 @@ interface KnownInstance {
   version: number;
   study_instance_uid: string;
   header: Dataset;
+  received_at: Date;
 }
 
 export class IntakeRepository {
@@ -88,7 +89,7 @@ async function indexIn(transaction: EntityManager, request: IndexRequest): Promi
     [[...new Set([studyInstanceUid, sopInstanceUid])]],
   );
   const known: KnownInstance[] = await transaction.query(
-    `select id, digest, version, study_instance_uid, header from instances where sop_instance_uid = $1 order by version desc`,
+    `select id, digest, version, study_instance_uid, header, received_at from instances where sop_instance_uid = $1 order by version desc`,
     [sopInstanceUid],
   );
   const same = known.find((row) => row.id === instance.blobId || row.digest === instance.digest);
@@ -111,14 +112,16 @@ async function indexIn(transaction: EntityManager, request: IndexRequest): Promi
       text(dataset, 'SeriesDescription') ?? null, integer(num(dataset, 'SeriesNumber')),
     ],
   );
-  await insertInstance(transaction, request, (known[0]?.version ?? 0) + 1);
+  // After an outage the journal may hold versions, and they are indexed in any order.
+  const newest = known.every((row) => row.received_at.toISOString() <= instance.receivedAt);
+  await insertInstance(transaction, request, (known[0]?.version ?? 0) + 1, newest);
   const study = origin === 'source' ? await advanceStudy(transaction, request, conflict, known.length > 0) : undefined;
   await notifyStudy(transaction, studyInstanceUid);
   return {
     outcome: known.length > 0 ? 'new-version' : 'new',
     instanceId: instance.blobId,
     studyInstanceUid,
-    analyze: study !== undefined && study.conflict === null && request.frames > 0 && request.route !== undefined,
+    analyze: newest && study !== undefined && study.conflict === null && request.frames > 0 && request.route !== undefined,
     dueAt: study?.due_at ?? null,
   };
 }
@@ -166,20 +169,20 @@ async function insertStudy(transaction: EntityManager, { instance }: IndexReques
   );
 }
 
-async function insertInstance(transaction: EntityManager, request: IndexRequest, version: number): Promise<void> {
+async function insertInstance(transaction: EntityManager, request: IndexRequest, version: number, newest: boolean): Promise<void> {
   const { instance } = request;
   const { context } = instance;
-  await transaction.query('update instances set current = false where sop_instance_uid = $1 and current', [instance.sopInstanceUid]);
+  if (newest) await transaction.query('update instances set current = false where sop_instance_uid = $1 and current', [instance.sopInstanceUid]);
   await transaction.query(
     `insert into instances (id, sop_instance_uid, version, current, study_instance_uid, series_instance_uid, sop_class_uid,
        transfer_syntax_uid, digest, bytes, header, origin, frames, route, calling_ae, called_ae, address, transport, association_id,
        received_at, source_timezone)
-     values ($1, $2, $3, true, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
+     values ($1, $2, $3, $21, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
     [
       instance.blobId, instance.sopInstanceUid, version, instance.studyInstanceUid, instance.seriesInstanceUid, instance.sopClassUid,
       instance.header.transferSyntaxUid, instance.digest, instance.bytes, JSON.stringify(instance.header.dataset), request.origin,
       request.frames, request.route?.name ?? null, context.callingAe ?? null, context.calledAe ?? null, context.address,
-      context.transport, context.associationId, instance.receivedAt, request.sourceTimezone,
+      context.transport, context.associationId, instance.receivedAt, request.sourceTimezone, newest,
     ],
   );
 }

@@ -110,12 +110,13 @@ export class Journal {
    */
   async *entries(): AsyncGenerator<DurableInstance, void, undefined> {
     for (const blobId of this.ids()) {
-      const instance = await this.#read(blobId);
+      const instance = await this.read(blobId);
       if (instance) yield instance;
     }
   }
 
-  async #read(blobId: string): Promise<DurableInstance | undefined> {
+  /** One of them; undefined where there is none, as `entries` has it. */
+  async read(blobId: string): Promise<DurableInstance | undefined> {
     try {
       const path = blobPath(this.#home, blobId);
       if (!(await isThere(path))) {

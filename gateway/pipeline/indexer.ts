@@ -18,6 +18,8 @@ const CONCURRENCY = 4;
 const RETRY_MS = 500;
 /** An instance whose rows Postgres refuses so often, while it takes others, is left in the journal for a person. */
 const MAX_REFUSALS = 5;
+/** Headers of some ten kilobytes each that wait in memory; of those beyond, only the name, and the journal has the rest. */
+const HEADERS_IN_MEMORY = 200;
 
 export interface IndexerOptions {
   settings: () => Settings;
@@ -32,7 +34,8 @@ export interface IndexerOptions {
 export class Indexer {
   readonly #options: IndexerOptions;
   readonly #log: Logger;
-  readonly #waiting: DurableInstance[] = [];
+  /** Oldest first; a name where the journal is to be asked. */
+  readonly #waiting: (DurableInstance | string)[] = [];
   readonly #listeners = new Map<string, (() => void)[]>();
   readonly #pending = new Set<string>();
   #running = new Set<Promise<void>>();
@@ -50,20 +53,15 @@ export class Indexer {
   }
 
   add(instance: DurableInstance): void {
-    this.#pending.add(instance.blobId);
-    this.#waiting.push(instance);
-    if (!this.#stopped && this.#running.size < CONCURRENCY) this.#startLane();
+    this.#enqueue(instance.blobId, this.#waiting.length < HEADERS_IN_MEMORY ? instance : instance.blobId);
   }
 
   /** Takes up again what an earlier run of the gateway left in the journal. @returns how many */
-  async replay(): Promise<number> {
-    let count = 0;
-    for await (const instance of this.#options.journal.entries()) {
-      this.add(instance);
-      count++;
-    }
-    if (count > 0) this.#log.info({ instances: count }, 'indexing what the journal holds');
-    return count;
+  replay(): number {
+    const ids = this.#options.journal.ids();
+    for (const blobId of ids) this.#enqueue(blobId, blobId);
+    if (ids.length > 0) this.#log.info({ instances: ids.length }, 'indexing what the journal holds');
+    return ids.length;
   }
 
   /** Resolves once an instance is in the index; at once when it is not waiting. */
@@ -78,14 +76,22 @@ export class Indexer {
     await Promise.all(this.#running);
   }
 
+  #enqueue(blobId: string, waiting: DurableInstance | string): void {
+    this.#pending.add(blobId);
+    this.#waiting.push(waiting);
+    if (!this.#stopped && this.#running.size < CONCURRENCY) this.#startLane();
+  }
+
   #startLane(): void {
     const lane = this.#runLane().finally(() => this.#running.delete(lane));
     this.#running.add(lane);
   }
 
   async #runLane(): Promise<void> {
-    for (let instance = this.#waiting.shift(); instance; instance = this.#waiting.shift()) {
-      await this.#indexUntilDone(instance);
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      const instance = typeof next === 'string' ? await this.#options.journal.read(next) : next;
+      if (instance) await this.#indexUntilDone(instance);
+      else this.#pending.delete(next as string);
       if (this.#stopped) return;
     }
   }
