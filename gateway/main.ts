@@ -139,7 +139,8 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
   const health = { live: () => live(analyzer), ready: () => ready(dataSource, home, first, analyzer) };
   const about = () => ({ aeTitle: first.dimse.aeTitle, dimsePort: dimse?.port ?? 0, version: VERSION });
   const http = await startHttpServer({
-    settings: first, receiver, health, about, webRoot, log, events,
+    settings: first, health, about, webRoot, log, events,
+    receiver: has('intake') ? receiver : undefined,
     indexed: (blobId) => indexer.indexed(blobId),
     dicomweb: new StoredObjects(dataSource, blobs),
     worklist: new PostgresWorklist(dataSource),

@@ -109,7 +109,7 @@ function overlayDataset(
       ContributingEquipmentSequence: [modelEquipment(study), ...(modality ? [modality] : [])],
       SeriesInstanceUID: seriesUid(study, 'overlay', studyInstanceUid),
       SeriesNumber: String(OVERLAY_SERIES_NUMBER),
-      // A thousand for each version of the outcome, so that the newest sorts last and no number comes twice.
+      // In the order of the images.
       InstanceNumber: String(image.frames > 1 ? image.frame : (num(header, 'InstanceNumber') ?? 1)),
       ...imageModules(study, image, geometry, file),
       DateOfSecondaryCapture: made.date,

@@ -27,13 +27,16 @@ export interface InstanceReceiver {
 }
 
 export interface StowOptions {
-  receiver: InstanceReceiver;
+  /** Undefined where this process has no intake. */
+  receiver: InstanceReceiver | undefined;
   /** Resolves once the instance can be found in the database. */
   indexed(blobId: string): Promise<void>;
   log: Logger;
 }
 
 export async function storeInstances(request: Request, response: Response, options: StowOptions): Promise<void> {
+  const { receiver } = options;
+  if (!receiver) throw new HttpError(503, 'This process does not take instances: its roles are without intake.');
   const study = request.params['study'] === undefined ? undefined : requireUid(request, 'study');
   requireJsonAccepted(request);
   const parts = partsOf(request);
@@ -51,7 +54,7 @@ export async function storeInstances(request: Request, response: Response, optio
   try {
     for await (const part of parts) {
       if (outcome.partCount >= MAX_PARTS) throw new MultipartError(`the body has more than ${MAX_PARTS} parts`);
-      const { blobId, stop } = await storePart(part, context, outcome, options.receiver, log);
+      const { blobId, stop } = await storePart(part, context, outcome, receiver, log);
       if (stop) break;
       // A failure to index is the indexer's to log and mend: the instance is durable.
       if (blobId !== undefined) indexed.push(options.indexed(blobId).catch(() => undefined));

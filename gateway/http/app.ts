@@ -26,7 +26,8 @@ export interface About {
 
 export interface HttpOptions {
   settings: Pick<Settings, 'http' | 'limits'>;
-  receiver: InstanceReceiver;
+  /** Undefined where this process has no intake. */
+  receiver: InstanceReceiver | undefined;
   /** Resolves once the instance can be found in the database; never waited for longer than two seconds. */
   indexed(blobId: string): Promise<void>;
   dicomweb: DicomwebSource;

@@ -108,7 +108,7 @@ describe('the structured report', () => {
     assert.equal(text(named(ds, 'Device Observer UID')[0]!, 'UID'), '2.25.7777');
     assert.equal(text(named(ds, 'Algorithm Version')[0]!, 'TextValue'), '0.1.0');
     const parameters = new Set(named(ds, 'Algorithm Parameters').map((item) => text(item, 'TextValue')));
-    assert.deepEqual(parameters, new Set([`sha256=${'c0de'.repeat(16)}`, `settings=${'5e77'.repeat(16)}`, 'threshold=0.52']));
+    assert.deepEqual(parameters, new Set([`sha256=${'c0de'.repeat(16)}`, `settings=${'5e77'.repeat(16)}`, 'threshold=0.52', 'provider=cpu']));
     const equipment = items(ds, 'ContributingEquipmentSequence')[0]!;
     assert.equal(text(equipment, 'DeviceUID'), '2.25.7777');
     assert.equal(text(equipment, 'SoftwareVersions'), '0.1.0');

@@ -9,14 +9,14 @@ import { missingAnalysis } from '../wording.ts';
 import { codedItem, container, imageItem, numberItem, polylineItem, textItem, uidItem } from './content-items.ts';
 import { imageReference } from './image-library.ts';
 
-/** TID 4019: name, version and what the outcome depends on besides. @param outcomes whose thresholds are named */
+/** TID 4019: name, version, what the outcome depends on besides, and what ran it. @param outcomes whose thresholds are named */
 export function algorithmIdentification(study: StudyOutcome, outcomes = study.images.map((image) => image.outcome)): Dataset[] {
   const { model, settingsDigest } = study;
-  const thresholds = new Set(outcomes.flatMap((outcome) => (outcome.status === 'analyzed' ? [outcome.threshold] : [])));
+  const analyzed = outcomes.filter((outcome) => outcome.status === 'analyzed');
   const parameters = [
     `sha256=${model.sha256}`,
     `settings=${settingsDigest}`,
-    ...[...thresholds].map((threshold) => `threshold=${threshold}`),
+    ...new Set(analyzed.flatMap(({ threshold, provider }) => [`threshold=${threshold}`, `provider=${provider}`])),
   ];
   return [
     textItem('HAS CONCEPT MOD', CONCEPT.algorithmName, model.name),
