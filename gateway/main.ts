@@ -135,7 +135,7 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
   const served = new Set<string>();
   if (has('delivery')) await serveDestinations(first);
   const dimse = has('intake') ? await listenDimse() : undefined;
-  const webRoot = has('web') ? await ensurePage(log) : undefined;
+  const webRoot = has('web') ? await buildPage(log) : undefined;
   const health = { live: () => live(analyzer), ready: () => ready(dataSource, home, first, analyzer) };
   const about = () => ({ aeTitle: first.dimse.aeTitle, dimsePort: dimse?.port ?? 0, version: VERSION });
   const http = await startHttpServer({
@@ -171,20 +171,20 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
   async function serveAnalysis(started: Analyzer): Promise<void> {
     const digests = new Map(models.map(({ manifest }) => [manifest.name, digestOf(manifest)]));
     const settingsDigest = (model: string): string => digests.get(model) ?? '';
-    const shared = { settings, workitems, queue, blobs, log, settingsDigest };
-    await queue.work('analyze', ANALYSES, async (jobs) => {
+    const shared = { settings, workitems, queue, blobs, settingsDigest };
+    await queue.work('analyze', ANALYSES, async (jobs, { log }) => {
       const onAnalysis = (model: string, outcome: { status: string; milliseconds?: number }): void => {
         metrics.analyses.inc({ model, status: outcome.status });
         if (outcome.milliseconds !== undefined) metrics.inferenceMilliseconds.observe({ model }, outcome.milliseconds);
       };
-      await Promise.all(jobs.map(({ instanceId }) => analyzeImage(instanceId, { ...shared, analyzer: started, onAnalysis })));
+      await Promise.all(jobs.map(({ instanceId }) => analyzeImage(instanceId, { ...shared, log, analyzer: started, onAnalysis })));
     });
-    await queue.work('close', { batch: 20 }, async (jobs) => {
-      for (const { studyInstanceUid } of jobs) await closeStudy(studyInstanceUid, shared);
+    await queue.work('close', { batch: 20 }, async (jobs, { log }) => {
+      for (const { studyInstanceUid } of jobs) await closeStudy(studyInstanceUid, { ...shared, log });
     });
-    await queue.work('report', { concurrency: 2 }, async (jobs) => {
+    await queue.work('report', { concurrency: 2 }, async (jobs, { log }) => {
       for (const { workitemId } of jobs)
-        await makeResults(workitemId, { ...shared, models: () => models, encode: (outcome) => encoder.encode(outcome) });
+        await makeResults(workitemId, { ...shared, log, models: () => models, encode: (outcome) => encoder.encode(outcome) });
     });
   }
 
@@ -192,7 +192,7 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
     for (const { name } of next.destinations.filter((destination) => !served.has(destination.name))) {
       served.add(name);
       await queue.addDestination(name);
-      await queue.work('deliver', { destination: name }, (_jobs, signal) =>
+      await queue.work('deliver', { destination: name }, (_jobs, { signal, log }) =>
         deliverDue(name, {
           settings, deliveries, queue, blobs, log,
           onDelivery: (destination, outcome, seconds) => {
@@ -266,6 +266,16 @@ function live(analyzer: Analyzer | undefined): HealthReport {
   for (const { model, chosen, rejected } of analyzer?.providers() ?? [])
     checks[`model ${model}`] = { ok: true, detail: [`runs on ${chosen}`, ...rejected.map(({ provider, why }) => `not on ${provider}: ${why}`)].join('; ') };
   return { ok: true, checks };
+}
+
+/** Without its page, as where the program's folder cannot be written, the gateway does all the rest. */
+async function buildPage(log: Logger): Promise<string | undefined> {
+  try {
+    return await ensurePage(log);
+  } catch (error) {
+    log.error({ err: error }, 'the page could not be built and is not served; `npm run build:web` builds it');
+    return undefined;
+  }
 }
 
 async function ready(dataSource: DataSource, home: string, { limits }: LoadedSettings, analyzer: Analyzer | undefined): Promise<HealthReport> {

@@ -35,6 +35,14 @@ export interface WorkOptions {
   concurrency?: number;
 }
 
+/** What a handler gets beside its jobs. */
+export interface Run {
+  /** Aborted when the queue stops or the job's time is over. */
+  signal: AbortSignal;
+  /** Names queue and jobs in each line. */
+  log: Logger;
+}
+
 export class JobQueue {
   readonly #boss: PgBoss;
   readonly #log: Logger;
@@ -78,7 +86,7 @@ export class JobQueue {
     });
   }
 
-  async work<Name extends QueueName>(name: Name, options: WorkOptions & { destination?: string }, handler: (data: Jobs[Name][], signal: AbortSignal) => Promise<void>): Promise<void> {
+  async work<Name extends QueueName>(name: Name, options: WorkOptions & { destination?: string }, handler: (data: Jobs[Name][], run: Run) => Promise<void>): Promise<void> {
     const queue = options.destination === undefined ? name : deliverQueue(options.destination);
     await this.#boss.work<Jobs[Name], void>(
       queue,
@@ -91,10 +99,11 @@ export class JobQueue {
       async (jobs) => {
         const [first] = jobs;
         if (!first) return;
+        const log = this.#log.child({ queue, job: jobs.map((job) => job.id).join(' ') });
         try {
-          await handler(jobs.map((job) => job.data), first.signal);
+          await handler(jobs.map((job) => job.data), { signal: first.signal, log });
         } catch (error) {
-          this.#log.error({ err: error, queue, jobs: jobs.map((job) => job.id) }, 'a job failed and will be tried again');
+          log.error({ err: error }, 'a job failed and will be tried again');
           throw error;
         }
       },
