@@ -282,7 +282,7 @@ async function ready(dataSource: DataSource, home: string, { limits }: LoadedSet
   const database = await dataSource.query('select 1').then(() => ({ ok: true }), (error: Error) => ({ ok: false, detail: error.message }));
   const { bavail, bsize } = await statfs(home);
   const free = bavail * bsize;
-  const disk = { ok: free > limits.freeDiskBytes, detail: `${Math.round(free / 1e9)} GB free, ${Math.round(limits.freeDiskBytes / 1e9)} GB are kept free` };
+  const disk = { ok: free > limits.freeDiskBytes, detail: `${(free / 1e9).toFixed(1)} GB free, ${(limits.freeDiskBytes / 1e9).toFixed(1)} GB are kept free` };
   const checks = { ...live(analyzer).checks, database, disk };
   return { ok: Object.values(checks).every(({ ok }) => ok), checks };
 }

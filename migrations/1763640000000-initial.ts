@@ -10,15 +10,15 @@ export class Initial1763640000000 implements MigrationInterface {
         id bigint generated always as identity primary key,
         patient_id text not null,
         issuer text not null,
-        name jsonb,
-        birth_date text,
-        sex text,
         constraint patients_identity unique (patient_id, issuer)
       )`);
     await runner.query(`
       create table studies (
         study_instance_uid text primary key,
-        patient bigint not null references patients (id),
+        patient bigint references patients (id),
+        patient_name jsonb,
+        patient_birth_date text,
+        patient_sex text,
         accession_number text,
         study_date text,
         study_time text,

@@ -35,6 +35,21 @@ export function createDataSource(url: string, migrations: MigrationClass[]): Dat
   });
 }
 
+/** Connection failures as pg and the system name them; SQLSTATE classes 08 and 57P, and too many connections. */
+const AWAY_CODES = /^(ECONNREFUSED|ECONNRESET|ENOENT|EPIPE|ETIMEDOUT|08...|57P..|53300)$/;
+
+/** Whether a query failed because Postgres cannot be reached, so that the same may work in a while. */
+export function isDatabaseAway(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code, driverError } = error as { code?: unknown; driverError?: unknown };
+  return (
+    (typeof code === 'string' && AWAY_CODES.test(code) && 'severity' in error) ||
+    (error as NodeJS.ErrnoException).syscall === 'connect' ||
+    /Connection terminated|connection timeout|timeout exceeded when trying to connect|Client has encountered a connection error/i.test(error.message) ||
+    (driverError !== error && driverError !== undefined && isDatabaseAway(driverError))
+  );
+}
+
 /** Two processes that start at once must not both migrate: the second waits for the lock, then finds nothing to do. */
 const MIGRATION_LOCK = 4151997;
 

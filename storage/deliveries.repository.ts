@@ -76,6 +76,14 @@ export class DeliveriesRepository {
     return rows.length;
   }
 
+  /** The newest of those that were given up, with the destination's own reason. */
+  async deadLetters(limit: number): Promise<{ destination: string; sopInstanceUid: string; lastError: string | null }[]> {
+    return this.#dataSource.query(
+      `select destination, sop_instance_uid as "sopInstanceUid", last_error as "lastError" from deliveries where state = 'failed' order by id desc limit $1`,
+      [limit],
+    );
+  }
+
   async summary(): Promise<DeliverySummary[]> {
     return this.#dataSource.query('select destination, state, count(*)::int as count from deliveries group by 1, 2 order by 1, 2');
   }

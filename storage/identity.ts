@@ -1,9 +1,9 @@
 // Whether two datasets speak of the same patient (DESIGN contract 8: a patient is never mixed up).
-import { personName, text, type Dataset } from './dicom/dataset.ts';
+import { personName, text, type Dataset, type PersonName } from './dicom/dataset.ts';
 
 /**
- * @returns in words, what contradicts; undefined where nothing does. Empty attributes contradict nothing, and spelling
- * (case, accents, spaces) is not a contradiction.
+ * @returns in words, what contradicts; undefined where nothing does. Empty attributes contradict nothing, but for
+ * the Patient ID; spelling (case, accents, spaces) is not a contradiction.
  */
 export function patientContradiction(known: Dataset, other: Dataset): string | undefined {
   const differ = (keyword: string): boolean => {
@@ -14,13 +14,22 @@ export function patientContradiction(known: Dataset, other: Dataset): string | u
   if (differ('IssuerOfPatientID')) return 'Issuer of Patient ID differs';
   if (differ('PatientBirthDate')) return "Patient's Birth Date differs";
   if (differ('PatientSex')) return "Patient's Sex differs";
-  const [a, b] = [familyName(known), familyName(other)];
-  if (a && b && a !== b) return "Patient's Name differs";
-  return undefined;
+  return namesContradict(personName(known, 'PatientName'), personName(other, 'PatientName')) ? "Patient's Name differs" : undefined;
 }
 
-function familyName(dataset: Dataset): string {
-  const name = personName(dataset, 'PatientName');
-  const family = (name?.Alphabetic ?? name?.Ideographic ?? name?.Phonetic ?? '').split('^', 1)[0] ?? '';
-  return family.normalize('NFKD').replace(/[\p{M}\s'-]/gu, '').toLocaleUpperCase('en');
+/** Only a component group that both have can be compared: the same name in another script is no other name. */
+function namesContradict(known: PersonName | undefined, other: PersonName | undefined): boolean {
+  for (const group of ['Alphabetic', 'Ideographic', 'Phonetic'] as const) {
+    const [a, b] = [components(known?.[group]), components(other?.[group])];
+    if (a.family && b.family && a.family !== b.family) return true;
+    // J and John may be one person; John and Mary are not.
+    if (a.given && b.given && !a.given.startsWith(b.given) && !b.given.startsWith(a.given)) return true;
+  }
+  return false;
+}
+
+/** PN components (PS3.5 6.2.1), without what is spelling only. */
+function components(name: string | undefined): { family: string; given: string } {
+  const [family = '', given = ''] = (name ?? '').split('^').map((part) => part.normalize('NFKD').replace(/[\p{M}\s'.-]/gu, '').toLocaleUpperCase('en'));
+  return { family, given };
 }

@@ -5,6 +5,7 @@ import type { InstanceOrigin } from './entities/instance.ts';
 import { patientContradiction } from './identity.ts';
 import type { DurableInstance } from './receive.ts';
 import { notifyStudy } from './study-events.ts';
+import { refreshStudy } from './study-outcome.ts';
 
 export interface IndexRequest {
   instance: DurableInstance;
@@ -103,7 +104,9 @@ async function indexIn(transaction: EntityManager, request: IndexRequest): Promi
     };
 
   const conflict = await findConflict(transaction, request, known[0]);
-  await insertStudy(transaction, request);
+  // After an outage the journal may hold versions, and they are indexed in any order.
+  const newest = known.every((row) => row.received_at.toISOString() <= instance.receivedAt);
+  await upsertStudy(transaction, request, origin === 'source' && newest && conflict === undefined);
   await transaction.query(
     `insert into series (study_instance_uid, series_instance_uid, modality, body_part, description, number)
      values ($1, $2, $3, $4, $5, $6) on conflict do nothing`,
@@ -112,8 +115,6 @@ async function indexIn(transaction: EntityManager, request: IndexRequest): Promi
       text(dataset, 'SeriesDescription') ?? null, integer(num(dataset, 'SeriesNumber')),
     ],
   );
-  // After an outage the journal may hold versions, and they are indexed in any order.
-  const newest = known.every((row) => row.received_at.toISOString() <= instance.receivedAt);
   await insertInstance(transaction, request, (known[0]?.version ?? 0) + 1, newest);
   const study = origin === 'source' ? await advanceStudy(transaction, request, conflict, known.length > 0) : undefined;
   await notifyStudy(transaction, studyInstanceUid);
@@ -135,6 +136,7 @@ async function findConflict(transaction: EntityManager, request: IndexRequest, p
     if (previous.study_instance_uid !== instance.studyInstanceUid) {
       const reason = `instance ${instance.sopInstanceUid} was sent for another study as well`;
       await transaction.query('update studies set conflict = coalesce(conflict, $2) where study_instance_uid = $1', [previous.study_instance_uid, reason]);
+      await refreshStudy(transaction, previous.study_instance_uid);
       return reason;
     }
     const changed = patientContradiction(previous.header, dataset);
@@ -149,24 +151,40 @@ async function findConflict(transaction: EntityManager, request: IndexRequest, p
   return contradiction ? `images of different patients in one study: ${contradiction}` : undefined;
 }
 
-async function insertStudy(transaction: EntityManager, { instance }: IndexRequest): Promise<void> {
+/**
+ * The study as its newest image describes it; a result that comes back, an older version, or an image that contradicts the patient
+ * describes nothing.
+ */
+async function upsertStudy(transaction: EntityManager, { instance }: IndexRequest, describes: boolean): Promise<void> {
   const dataset = instance.header.dataset;
-  const [patient]: { id: string }[] = await transaction.query(
-    `insert into patients (patient_id, issuer, name, birth_date, sex) values ($1, $2, $3, $4, $5)
-     on conflict (patient_id, issuer) do update set name = coalesce(patients.name, excluded.name) returning id`,
-    [
-      text(dataset, 'PatientID') ?? '', text(dataset, 'IssuerOfPatientID') ?? '', JSON.stringify(personName(dataset, 'PatientName') ?? null),
-      text(dataset, 'PatientBirthDate') ?? null, text(dataset, 'PatientSex') ?? null,
-    ],
-  );
+  const of = (keyword: string): string | null => text(dataset, keyword) ?? null;
   await transaction.query(
-    `insert into studies (study_instance_uid, patient, accession_number, study_date, study_time, description, first_received_at, intake, analysis)
-     values ($1, $2, $3, $4, $5, $6, $7, 'receiving', 'not-routed') on conflict do nothing`,
+    `insert into studies (study_instance_uid, patient, patient_name, patient_birth_date, patient_sex, accession_number, study_date, study_time,
+       description, first_received_at, intake, analysis)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'receiving', 'not-routed')
+     on conflict (study_instance_uid) do update set
+       patient = excluded.patient, patient_name = excluded.patient_name, patient_birth_date = excluded.patient_birth_date,
+       patient_sex = excluded.patient_sex, accession_number = excluded.accession_number, study_date = excluded.study_date,
+       study_time = excluded.study_time, description = excluded.description
+     where $11 and studies.conflict is null`,
     [
-      instance.studyInstanceUid, patient?.id, text(dataset, 'AccessionNumber') ?? null, text(dataset, 'StudyDate') ?? null,
-      text(dataset, 'StudyTime') ?? null, text(dataset, 'StudyDescription') ?? null, instance.receivedAt,
+      instance.studyInstanceUid, await patientOf(transaction, dataset), JSON.stringify(personName(dataset, 'PatientName') ?? null),
+      of('PatientBirthDate'), of('PatientSex'), of('AccessionNumber'), of('StudyDate'), of('StudyTime'), of('StudyDescription'),
+      instance.receivedAt, describes,
     ],
   );
+}
+
+/** @returns null without a Patient ID */
+async function patientOf(transaction: EntityManager, dataset: Dataset): Promise<string | null> {
+  const patientId = text(dataset, 'PatientID') ?? '';
+  if (patientId === '') return null;
+  const [patient]: { id: string }[] = await transaction.query(
+    `insert into patients (patient_id, issuer) values ($1, $2)
+     on conflict (patient_id, issuer) do update set patient_id = excluded.patient_id returning id`,
+    [patientId, text(dataset, 'IssuerOfPatientID') ?? ''],
+  );
+  return patient?.id ?? null;
 }
 
 async function insertInstance(transaction: EntityManager, request: IndexRequest, version: number, newest: boolean): Promise<void> {
@@ -211,7 +229,7 @@ async function advanceStudy(
          analysis = case when $3 then 'waiting' else analysis end,
          conflict = coalesce(conflict, $6),
          reason = case when $3 then null when analysis = 'not-routed' then coalesce($8, reason) else reason end,
-         flagged = case when $7 then 'an image was sent again with other content; the newest version counts' else flagged end
+         flagged = case when $7 then 'an image was sent again with other content or in another encoding; the newest version counts' else flagged end
        where study_instance_uid = $1 returning due_at, conflict`,
       [instance.studyInstanceUid, instance.receivedAt, opens, request.completeAfterSeconds, route?.name ?? null, conflict ?? null, changed, request.noRouteReason],
     )

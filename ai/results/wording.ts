@@ -22,13 +22,13 @@ export function summaryOf(study: StudyOutcome): StudySummary {
   const finding = findingLabel(study).code.meaning;
   const sentences: string[] = [];
   if (analyzed > 0) {
-    const highest = Math.max(...outcomes.map((outcome) => outcome.probability));
+    const highest = outcomes.reduce((most, outcome) => (outcome.probability > most.probability ? outcome : most));
     const regions = outcomes.filter((outcome) => outcome.positive).reduce((sum, outcome) => sum + outcome.regions.length, 0);
     sentences.push(
       positive > 0
         ? `${finding} found in ${positive} of ${count(analyzed, 'image')} analysed; ${count(regions, 'region')} located.`
         : `No ${finding.toLowerCase()} found in ${count(analyzed, 'image')} analysed.`,
-      `Highest probability ${percent(highest)}.`,
+      `Highest probability ${percent(highest.probability, highest.threshold)}.`,
     );
   } else {
     sentences.push(`No image could be analysed: no statement about ${finding.toLowerCase()}.`);
@@ -53,7 +53,17 @@ export function missingAnalysis(image: OutcomeImage): string | undefined {
 }
 
 /** 0.934 -> '93 %'; never rounded up to certainty or down to impossibility. */
-export function percent(probability: number): string {
+/**
+ * Whole per cent, never 0 or 100 unless it is.
+ * @param threshold where rounding would make the two look alike, more decimals tell them apart
+ */
+export function percent(probability: number, threshold?: number): string {
+  if (threshold !== undefined && probability !== threshold)
+    for (const decimals of [0, 1, 2, 3])
+      if ((probability * 100).toFixed(decimals) !== (threshold * 100).toFixed(decimals)) {
+        if (decimals > 0) return `${(probability * 100).toFixed(decimals)} %`;
+        break;
+      }
   if (probability > 0 && probability < 0.01) return '<1 %';
   if (probability < 1 && probability > 0.99) return '>99 %';
   return `${Math.round(probability * 100)} %`;

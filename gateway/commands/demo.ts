@@ -128,5 +128,5 @@ async function row(study: DemoStudy, pacs: DemoPacs, page: string): Promise<stri
   const arrived = pacs.reports.get(study.studyInstanceUid);
   const waited = arrived === undefined || study.acknowledgedAt === undefined ? 'not there' : `${(Math.max(0, arrived - study.acknowledgedAt) / 1000).toFixed(1)} s`;
   const outcome = detail === undefined ? 'not received' : detail.analysis === 'analyzed' ? (detail.positive ? 'opacity found' : 'no opacity found') : `${detail.analysis}: ${detail.reason ?? ''}`;
-  return [study.title, study.way, study.transferSyntax, outcome.slice(0, 60), detail?.probability?.toFixed(3) ?? '', detail?.regions.toString() ?? '', waited];
+  return [study.title, study.way, study.transferSyntax, outcome.slice(0, 110), detail?.probability?.toFixed(3) ?? '', detail?.regions.toString() ?? '', waited];
 }

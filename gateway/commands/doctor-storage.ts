@@ -1,5 +1,7 @@
 // Blobs against index, in full and both ways: every row's file is there with its very bytes, every file has a row or stands in
 // the journal.
+import { readdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { pino } from 'pino';
 import type { DataSource } from 'typeorm';
 import type { LoadedSettings } from '../../config/load.ts';
@@ -16,8 +18,7 @@ export async function* checkStorage(dataSource: DataSource, settings: LoadedSett
   const blobs = new BlobStore(settings.home, log);
   const repository = new IntakeRepository(dataSource);
   // Files first, then the journal, then the index: what comes in meanwhile is found in the later ones.
-  const files: string[] = [];
-  for await (const id of blobs.list()) files.push(id);
+  const files = await filesBelow(join(settings.home, 'blobs'));
   const waiting = new Set((await Journal.open(settings.home, log)).ids());
   const known = new Set<string>();
   let damaged = 0;
@@ -36,12 +37,18 @@ export async function* checkStorage(dataSource: DataSource, settings: LoadedSett
   }
   process.stderr.write('\r');
   let strays = 0;
-  for (const id of files) {
-    if (known.has(id) || waiting.has(id)) continue;
+  const expected = new Set([...known, ...waiting].map((id) => resolve(blobs.path(id))));
+  for (const file of files) {
+    if (expected.has(file)) continue;
     strays++;
-    yield { ok: false, what: `file ${blobs.path(id)} is not in the index`, advice: 'send it to the gateway again; then it may be removed' };
+    yield { ok: false, what: `file ${file} is not in the index`, advice: 'send it to the gateway again; then it may be removed' };
   }
   yield { ok: damaged + strays === 0, what: `storage: ${known.size} files in the index, ${damaged} damaged or missing, ${strays} not in the index, ${waiting.size} in the journal` };
+}
+
+async function filesBelow(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => !entry.isDirectory()).map((entry) => resolve(entry.parentPath, entry.name));
 }
 
 async function compare(path: string, digest: string, kind: 'instance' | 'result'): Promise<string | undefined> {

@@ -1,5 +1,6 @@
 // Errors to HTTP statuses, in this one place; bodies are problem details (RFC 9457) that say what was wrong.
 import { z } from 'zod';
+import { isDatabaseAway } from '../../storage/database.ts';
 import { DicomFormatError, IntakeRefusal, type RefusalKind } from '../../storage/errors.ts';
 import { MultipartError } from '../dicomweb/multipart.ts';
 
@@ -58,6 +59,7 @@ export function problemOf(error: unknown): { problem: Problem; headers: Record<s
     const status = REFUSAL_STATUS[error.kind];
     return expected(status, error.message, status === 503 ? { 'Retry-After': String(RETRY_AFTER_SECONDS) } : {});
   }
+  if (isDatabaseAway(error)) return expected(503, 'The database cannot be reached; what is sent is kept, and what is asked can be asked again.', { 'Retry-After': String(RETRY_AFTER_SECONDS) });
   if (error instanceof MultipartError || error instanceof DicomFormatError) return expected(400, error.message);
   if (error instanceof z.ZodError)
     return expected(400, error.issues.map((issue) => `${issue.path.join('.') || 'request'}: ${issue.message}`).join('; '));

@@ -81,7 +81,7 @@ function Analyses({ detail, regionsShown, onRegionsShown }: { detail: StudyDetai
           {analyses.map((one, index) => (
             <button key={keyOf(one)} aria-pressed={one === analysis} onClick={() => setChosen(keyOf(one))}>
               Image {index + 1}
-              {one.frame > 1 ? `, frame ${one.frame}` : ''}: {one.status === 'analyzed' ? percent(one.probability) : one.status === 'failed' ? 'failed' : 'not analysable'}
+              {one.frame > 1 ? `, frame ${one.frame}` : ''}: {one.status === 'analyzed' ? percent(one.probability, one.threshold) : one.status === 'failed' ? 'failed' : 'not analysable'}
             </button>
           ))}
         </div>

@@ -110,8 +110,13 @@ export function durationWords(milliseconds: number): string {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-/** Whole per cent, but never 0 or 100: the model is not that sure. */
-export function percent(probability: number): string {
+/**
+ * Whole per cent, but never 0 or 100: the model is not that sure.
+ * @param threshold which is never rounded across: 64.7 % is not 65 %
+ */
+export function percent(probability: number, threshold?: number | null): string {
+  if (threshold !== undefined && threshold !== null && probability !== threshold && Math.round(probability * 100) === Math.round(threshold * 100))
+    return `${(Math.trunc(probability * 1000) / 10).toFixed(1)} %`;
   if (probability < 0.01) return '< 1 %';
   return probability > 0.99 ? '> 99 %' : `${Math.round(probability * 100)} %`;
 }
@@ -123,7 +128,7 @@ export function count(number: number, one: string, many = `${one}s`): string {
 /** What the analysis came to, as a sentence that promises nothing. */
 export function conclusion(entry: WorklistEntry): string {
   const priority = priorityOf(entry);
-  const chance = entry.probability === null ? '' : `probability ${percent(entry.probability)}`;
+  const chance = entry.probability === null ? '' : `probability ${percent(entry.probability, entry.threshold)}`;
   const threshold = entry.threshold === null ? '' : `, threshold ${percent(entry.threshold)}`;
   if (priority === 'finding') return `Opacity suspected: ${chance}${threshold}. ${count(entry.regions, 'region')} located.`;
   if (priority === 'none-found') return `The model found no opacity (${chance}${threshold}). That does not rule one out.`;

@@ -90,7 +90,7 @@ function FindingCell({ entry }: { entry: WorklistEntry }) {
   return (
     <td className="finding-cell">
       <span className="mark" aria-hidden="true" />
-      <span className="words">{PRIORITY_WORDS[priority]}</span> {entry.probability !== null && <span className="probability">{percent(entry.probability)}</span>}
+      <span className="words">{PRIORITY_WORDS[priority]}</span> {entry.probability !== null && <span className="probability">{percent(entry.probability, entry.threshold)}</span>}
       <Second>{entry.probability === null ? '' : count(entry.regions, 'region')}</Second>
     </td>
   );

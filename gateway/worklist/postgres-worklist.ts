@@ -12,7 +12,7 @@ import type { DeliveryState, ReadingState, StudyAnalysis, StudyDetail, WorklistE
 interface Row {
   studyInstanceUid: string;
   name: PersonName | null;
-  patientId: string;
+  patientId: string | null;
   sex: string | null;
   birthDate: string | null;
   age: string | null;
@@ -54,7 +54,7 @@ const CERTAINTY = `(case when positive then 1 - probability else 0::float8 end)`
 const ORDER = `rank, certainty, date_trunc('milliseconds', first_received_at), study_instance_uid`;
 
 const COLUMNS = `
-  study_instance_uid as "studyInstanceUid", patients.name, patients.patient_id as "patientId", patients.sex, patients.birth_date as "birthDate",
+  study_instance_uid as "studyInstanceUid", patient_name as name, patients.patient_id as "patientId", patient_sex as sex, patient_birth_date as "birthDate",
   accession_number as "accessionNumber", study_date as "studyDate", study_time as "studyTime", studies.description,
   first_received_at as "firstReceivedAt", intake, analysis, reason, reading, probability, threshold, positive, regions, conflict, flagged,
   studies.route, rank, certainty,
@@ -65,7 +65,7 @@ const COLUMNS = `
 /** @param page SQL of the studies wanted, with rank and certainty: counted and joined are only those */
 const entriesOf = (page: string): string => `
   select ${COLUMNS}
-  from (${page}) as studies join patients on patients.id = studies.patient
+  from (${page}) as studies left join patients on patients.id = studies.patient
   cross join lateral (
     select count(*) filter (where frames > 0 and origin = 'source')::int as count, max(header->'00101010'->'Value'->>0) as age
     from instances where instances.study_instance_uid = studies.study_instance_uid and current) as images
@@ -166,7 +166,7 @@ function entryOf(row: Row): WorklistEntry {
   return {
     studyInstanceUid: row.studyInstanceUid,
     patientName: [row.name?.Alphabetic ?? '', row.name?.Ideographic ?? '', row.name?.Phonetic ?? ''].join('=').replace(/=+$/, ''),
-    patientId: row.patientId,
+    patientId: row.patientId ?? '',
     patientSex: row.sex,
     patientAge: row.age,
     patientBirthDate: row.birthDate,

@@ -7,10 +7,6 @@ export interface Patient {
   patientId: string;
   /** Issuer of Patient ID (0010,0021); '' where the source gives none. */
   issuer: string;
-  name: PersonName | null;
-  /** DA, as sent. */
-  birthDate: string | null;
-  sex: string | null;
 }
 
 export const PatientEntity = new EntitySchema<Patient>({
@@ -20,9 +16,6 @@ export const PatientEntity = new EntitySchema<Patient>({
     id: { type: 'bigint', primary: true, generated: 'increment' },
     patientId: { type: 'text' },
     issuer: { type: 'text' },
-    name: { type: 'jsonb', nullable: true },
-    birthDate: { type: 'text', nullable: true },
-    sex: { type: 'text', nullable: true },
   },
 });
 
@@ -32,7 +25,12 @@ export type ReadingState = 'unread' | 'claimed' | 'read';
 
 export interface Study {
   studyInstanceUid: string;
-  patient: string;
+  /** Null where the images say no Patient ID: people without one are not one person. */
+  patient: string | null;
+  /** Name, birth date (DA) and sex as the newest image of the study says them. */
+  patientName: PersonName | null;
+  patientBirthDate: string | null;
+  patientSex: string | null;
   accessionNumber: string | null;
   studyDate: string | null;
   studyTime: string | null;
@@ -63,7 +61,10 @@ export const StudyEntity = new EntitySchema<Study>({
   tableName: 'studies',
   columns: {
     studyInstanceUid: { type: 'text', primary: true },
-    patient: { type: 'bigint' },
+    patient: { type: 'bigint', nullable: true },
+    patientName: { type: 'jsonb', nullable: true },
+    patientBirthDate: { type: 'text', nullable: true },
+    patientSex: { type: 'text', nullable: true },
     accessionNumber: { type: 'text', nullable: true },
     studyDate: { type: 'text', nullable: true },
     studyTime: { type: 'text', nullable: true },

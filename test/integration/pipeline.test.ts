@@ -123,6 +123,26 @@ describe('the way of a study', () => {
     assert.equal(detail.positive, null);
   });
 
+  it('shows each study with its own patient, whatever other studies have the same ID or none; a correction shows', async function () {
+    this.timeout(60_000);
+    const send = async (name: string, patientName: string, patientId: string, more = {}): Promise<string> => {
+      const file = await phantomFile(folder.path, { seed: 600_020, studyInstanceUid: study(name), patientName, patientId, ...more });
+      await cStore(gateway.dimsePort ?? 0, [file]);
+      await waitForDelivery(gateway.api, file.studyInstanceUid);
+      return (await studyOf(gateway.api, file.studyInstanceUid))?.patientName ?? '';
+    };
+    assert.equal(await send('unknown 1', 'Emergency^One', ''), 'Emergency^One');
+    assert.equal(await send('unknown 2', 'Other^Two', ''), 'Other^Two');
+    assert.equal(await send('same id 1', 'Ada^A', 'SAME'), 'Ada^A');
+    assert.equal(await send('same id 2', 'Ben^B', 'SAME'), 'Ben^B');
+    const sopInstanceUid = deriveUid('2.25', 'test', 'pipeline', 'corrected');
+    await send('corrected', 'Lovelace^Joerg', 'C2', { sopInstanceUid });
+    const file = await phantomFile(folder.path, { seed: 600_021, studyInstanceUid: study('corrected'), patientName: 'Lovelace^Joergen', patientId: 'C2', sopInstanceUid });
+    await cStore(gateway.dimsePort ?? 0, [file]);
+    const corrected = await waitForDelivery(gateway.api, file.studyInstanceUid, 2);
+    assert.equal(corrected.patientName, 'Lovelace^Joergen');
+  });
+
   it('keeps what no route takes, and says that nothing was analysed', async () => {
     const file = await phantomFile(folder.path, { seed: 600_010, studyInstanceUid: study('hand'), overrides: { BodyPartExamined: 'HAND' } });
     await cStore(gateway.dimsePort ?? 0, [file]);

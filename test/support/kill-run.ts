@@ -44,12 +44,13 @@ export async function runKills({ victim, kills, studies, imagesOfStudy, seed }: 
   const home = join(folder.path, 'home');
   const pacs = await startRecordingPacs();
   let gateway: ChildGateway | undefined;
+  let run: Run | undefined;
   try {
     await mkdir(home);
     const images = await numberedImages(folder.path, { studies, imagesOfStudy, series: seed });
     const settings = faultSettings(pacs);
     gateway = await spawnGateway(home, settings);
-    const run = { released: 0, port: gateway.dimsePort, acknowledged: new Set<string>() };
+    run = { ended: false, released: 0, port: gateway.dimsePort, acknowledged: new Set<string>() };
     const random = seededRandom(seed);
     const senders = Array.from({ length: ASSOCIATIONS }, (_, lane) => sendUntilAcknowledged(images.filter((_image, index) => index % ASSOCIATIONS === lane), images, run));
     const sent = Promise.all(senders);
@@ -57,7 +58,10 @@ export async function runKills({ victim, kills, studies, imagesOfStudy, seed }: 
     for (let kill = 1; kill <= kills; kill++) {
       run.released = Math.round((images.length * kill) / kills);
       await sleep(random() * LONGEST_MOMENT_MS);
-      if (victim === 'postgres') await killPostgres(home);
+      if (victim === 'postgres') {
+        await killPostgres(home);
+        assert.equal(gateway.process.exitCode, null, 'the gateway stays up');
+      }
       else {
         await gateway.kill();
         gateway = await spawnGateway(home, settings);
@@ -80,17 +84,27 @@ export async function runKills({ victim, kills, studies, imagesOfStudy, seed }: 
     const reports = pacs.stored.filter(({ sopClassUid }) => isReport(sopClassUid));
     return { acknowledged: images.length, stored: pacs.stored.length, versions: new Set(reports.map(({ sopInstanceUid }) => sopInstanceUid)).size };
   } finally {
+    if (run) run.ended = true;
     if (gateway?.process.exitCode === null && gateway.process.signalCode === null) await gateway.stop();
     await pacs.stop();
     await folder.remove();
   }
 }
 
+interface Run {
+  /** So many of the images may be sent by now. */
+  released: number;
+  /** Where the gateway listens now. */
+  port: number;
+  acknowledged: Set<string>;
+  ended: boolean;
+}
+
 /** A modality keeps an image until it was told that it is stored, and tries again until then. */
-async function sendUntilAcknowledged(mine: NumberedImage[], all: NumberedImage[], run: { released: number; port: number; acknowledged: Set<string> }): Promise<void> {
+async function sendUntilAcknowledged(mine: NumberedImage[], all: NumberedImage[], run: Run): Promise<void> {
   const place = new Map(all.map(({ sopInstanceUid }, index) => [sopInstanceUid, index]));
   const waiting = new Map(mine.map((image) => [image.sopInstanceUid, image]));
-  while (waiting.size > 0) {
+  while (waiting.size > 0 && !run.ended) {
     const due = [...waiting.values()].filter(({ sopInstanceUid }) => (place.get(sopInstanceUid) ?? 0) < run.released);
     const remote = { host: '127.0.0.1', port: run.port, calledAe: 'HILUM', callingAe: 'MODALITY' };
     const client = new DimseDestination({ remote, maxPduBytes: 65_536, timeoutMs: 30_000, log: silent });

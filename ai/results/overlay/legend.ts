@@ -58,7 +58,7 @@ export function legendLines(
     [
       { text: statement, weight: 'bold', colour: outcome.positive ? COLOURS.finding : COLOURS.text, size: 0.034 },
       {
-        text: `Probability ${percent(outcome.probability)} (threshold ${percent(outcome.threshold)})`,
+        text: `Probability ${percent(outcome.probability, outcome.threshold)} (threshold ${percent(outcome.threshold)})`,
         weight: 'normal',
         colour: COLOURS.text,
         size: 0.026,
