@@ -55,13 +55,16 @@ export async function deliverDue(destinationName: string, options: DeliveryOptio
   if (next) await queue.send('deliver', { destination: destinationName }, { startAfter: next });
 }
 
-/** @param permanent the reason lies in the bytes, which never change: given up at once, for a person to look at */
+/**
+ * Also what a destination says that it will never take is tried until the deadline: destinations are mended, results never change.
+ * @param permanent the reason lies in the bytes, as the destination sees it: a person should look
+ */
 async function tryLater(delivery: DueDelivery, reason: string, retry: Retry, destination: string, { deliveries, log, onDelivery }: DeliveryOptions, permanent = false): Promise<void> {
   const next = nextAttempt(delivery.attempts, retry, Date.now(), Math.random());
-  const final = permanent || next > delivery.deadlineAt.getTime();
+  const final = next > delivery.deadlineAt.getTime();
   await deliveries.failed(delivery.id, delivery.studyInstanceUid, reason, final ? null : new Date(next));
   onDelivery?.(destination, final ? 'failed' : 'retry', 0);
-  const fields = { destination, study: delivery.studyInstanceUid, instance: delivery.sopInstanceUid, attempts: delivery.attempts + 1, reason };
+  const fields = { destination, study: delivery.studyInstanceUid, instance: delivery.sopInstanceUid, attempts: delivery.attempts + 1, reason, permanent };
   if (final) log.error(fields, 'delivery given up; send it again with `hilum deliveries resend`');
   else log.warn({ ...fields, next: new Date(next).toISOString() }, 'delivery failed and will be tried again');
 }
