@@ -1,4 +1,5 @@
 // The connection to Postgres: a TypeORM data source whose schema comes from the migrations alone.
+import pg from 'pg';
 import { DataSource, type MigrationInterface } from 'typeorm';
 import { InstanceEntity } from './entities/instance.ts';
 import { SnakeCaseNaming } from './entities/naming.ts';
@@ -12,6 +13,17 @@ export type MigrationClass = new () => MigrationInterface;
 const POOL_SIZE = 12;
 /** A query that finds no connection must fail soon, so that intake can go on into the journal. */
 const CONNECT_LIMIT_MS = 5000;
+
+/**
+ * TypeORM listens to a connection's errors a moment after it took it from the pool. A Postgres that is killed may say so in that
+ * moment, and an error that nobody listens to ends the process; the query that meets it fails anyway.
+ */
+class AttendedClient extends pg.Client {
+  constructor(config?: pg.ClientConfig) {
+    super(config);
+    this.on('error', () => {});
+  }
+}
 
 /**
  * @param url postgres://…
@@ -31,7 +43,7 @@ export function createDataSource(url: string, migrations: MigrationClass[]): Dat
     poolSize: POOL_SIZE,
     connectTimeoutMS: CONNECT_LIMIT_MS,
     applicationName: 'hilum',
-    extra: { keepAlive: true },
+    extra: { keepAlive: true, Client: AttendedClient },
   });
 }
 

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
+import { createDataSource } from '../../storage/database.ts';
 import { EmbeddedPostgres } from '../../storage/embedded-postgres.ts';
 import { silent } from '../support/dimse.ts';
 import { cStore, spawnGateway, startTestGateway, studyOf, temporaryFolder, waitFor, type Tree } from '../support/gateway.ts';
@@ -105,6 +107,24 @@ describe('when Postgres is not where it was', function () {
       await client.end();
       await postgres.stop();
     }
+  });
+
+  it('does not end the gateway when it is killed in the moment in which a connection is taken', async () => {
+    const fatal = Buffer.from('SFATAL\0VFATAL\0C57P01\0Mterminating connection due to unexpected postmaster exit\0\0');
+    const message = (type: string, body: Uint8Array): Buffer => {
+      const length = Buffer.alloc(4);
+      length.writeInt32BE(body.length + 4);
+      return Buffer.concat([Buffer.from(type), length, body]);
+    };
+    // AuthenticationOk, ReadyForQuery and the end of the server, in one piece.
+    const server = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () => socket.end(Buffer.concat([message('R', Buffer.alloc(4)), message('Z', Buffer.from('I')), message('E', fatal)])));
+    });
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    const { port } = server.address() as AddressInfo;
+    await assert.rejects(createDataSource(`postgres://hilum@127.0.0.1:${port}/hilum`, []).initialize());
+    server.close();
   });
 
   it('starts its own although a stale postmaster.pid names a process that lives', async () => {

@@ -1,6 +1,7 @@
 // Images come in on several associations while something is killed again and again; then what was promised is looked for.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdir, readdir, readFile, readlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -44,13 +45,13 @@ export async function runKills({ victim, kills, studies, imagesOfStudy, seed }: 
   const home = join(folder.path, 'home');
   const pacs = await startRecordingPacs();
   let gateway: ChildGateway | undefined;
-  let run: Run | undefined;
+  const run: Run = { ended: false, released: 0, port: 0, acknowledged: new Set() };
   try {
     await mkdir(home);
     const images = await numberedImages(folder.path, { studies, imagesOfStudy, series: seed });
     const settings = faultSettings(pacs);
     gateway = await spawnGateway(home, settings);
-    run = { ended: false, released: 0, port: gateway.dimsePort, acknowledged: new Set<string>() };
+    run.port = gateway.dimsePort;
     const random = seededRandom(seed);
     const senders = Array.from({ length: ASSOCIATIONS }, (_, lane) => sendUntilAcknowledged(images.filter((_image, index) => index % ASSOCIATIONS === lane), images, run));
     const sent = Promise.all(senders);
@@ -60,15 +61,15 @@ export async function runKills({ victim, kills, studies, imagesOfStudy, seed }: 
       await sleep(random() * LONGEST_MOMENT_MS);
       if (victim === 'postgres') {
         await killPostgres(home);
-        assert.equal(gateway.process.exitCode, null, 'the gateway stays up');
-      }
-      else {
+      } else {
         await gateway.kill();
         gateway = await spawnGateway(home, settings);
         run.port = gateway.dimsePort;
       }
     }
-    await sent;
+    const { process: child } = gateway;
+    assert.equal(child.exitCode, null, 'the gateway stays up');
+    await Promise.race([sent, once(child, 'exit').then(([code]) => assert.fail(`the gateway ended by itself (${code})`))]);
     assert.equal(run.acknowledged.size, images.length);
     const uids = [...new Set(images.map(({ studyInstanceUid }) => studyInstanceUid))];
     for (const uid of uids) await settled(gateway.api, uid, imagesOfStudy);
@@ -84,7 +85,7 @@ export async function runKills({ victim, kills, studies, imagesOfStudy, seed }: 
     const reports = pacs.stored.filter(({ sopClassUid }) => isReport(sopClassUid));
     return { acknowledged: images.length, stored: pacs.stored.length, versions: new Set(reports.map(({ sopInstanceUid }) => sopInstanceUid)).size };
   } finally {
-    if (run) run.ended = true;
+    run.ended = true;
     if (gateway?.process.exitCode === null && gateway.process.signalCode === null) await gateway.stop();
     await pacs.stop();
     await folder.remove();
