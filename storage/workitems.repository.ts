@@ -37,7 +37,7 @@ const IMAGE_COLUMNS = `instances.id, sop_instance_uid as "sopInstanceUid", sop_c
 export type NewAnalysis = Omit<Analysis, 'id' | 'analyzedAt'> & { regions: Omit<RegionRow, 'id' | 'analysis' | 'ordinal'>[] };
 export type StoredAnalysis = Analysis & { regions: RegionRow[] };
 
-/** The models that a route runs on each frame, by name; none where the route is gone. */
+/** What a route asks of each frame: the settings digests of its models, each of one version; none where the route is gone. */
 export type ModelsOf = (route: string) => string[];
 
 /** Enqueues the job that a change of rows causes, in the same transaction. */
@@ -54,7 +54,7 @@ export interface WorkitemContent {
   workitem: Workitem;
   conflict: string | null;
   images: ImageRow[];
-  /** The newest analysis of each image, frame and model. */
+  /** Of each image, frame and model with its settings. */
   analyses: StoredAnalysis[];
   /** Current reports of the study, which new ones replace. */
   reports: Result[];
@@ -250,14 +250,14 @@ export async function lockStudy(transaction: EntityManager, studyInstanceUid: st
   await transaction.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [studyInstanceUid]);
 }
 
-/** The images of a workitem of which a frame has no analysis by one of the models; by any, where the route is gone. */
-async function unanalyzed(transaction: EntityManager, workitem: string, models: string[]): Promise<string[]> {
+/** The images of a workitem of which a frame has no analysis by one of the models with its settings; by any, where the route is gone. */
+async function unanalyzed(transaction: EntityManager, workitem: string, digests: string[]): Promise<string[]> {
   const rows: { id: string }[] = await transaction.query(
     `select instances.id from workitems join instances on instances.id = any(workitems.instances)
      where workitems.id = $1 and ${EXPECTED_FRAMES} * greatest(1, cardinality($2::text[])) >
-       (select count(distinct (frame, model_name)) from analyses
-        where instance = instances.id and (cardinality($2) = 0 or model_name = any($2)))`,
-    [workitem, models],
+       (select count(distinct (frame, settings_digest)) from analyses
+        where instance = instances.id and (cardinality($2) = 0 or settings_digest = any($2)))`,
+    [workitem, digests],
   );
   return rows.map(({ id }) => id);
 }
@@ -266,9 +266,9 @@ async function newestAnalyses(transaction: EntityManager, instances: string[]): 
   const analyses: StoredAnalysis[] = await transaction
     .getRepository<StoredAnalysis>('Analysis')
     .createQueryBuilder('analysis')
-    .distinctOn(['analysis.instance', 'analysis.frame', 'analysis.modelName'])
+    .distinctOn(['analysis.instance', 'analysis.frame', 'analysis.settingsDigest'])
     .where('analysis.instance = any(:instances)', { instances })
-    .orderBy({ 'analysis.instance': 'ASC', 'analysis.frame': 'ASC', 'analysis.modelName': 'ASC', 'analysis.id': 'DESC' })
+    .orderBy({ 'analysis.instance': 'ASC', 'analysis.frame': 'ASC', 'analysis.settingsDigest': 'ASC', 'analysis.id': 'DESC' })
     .getMany();
   const regions = await transaction
     .getRepository<RegionRow>('Region')

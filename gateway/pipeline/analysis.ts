@@ -61,14 +61,14 @@ async function analyzeFrame(image: ImageRow & { analyzed: AnalyzedFrame[] }, fra
       milliseconds: analyzed?.milliseconds ?? null,
       regions: analyzed?.regions ?? [],
     },
-    modelsOf(options.settings),
+    modelsOf(options),
     (workitemId, transaction) => queue.send('report', { workitemId }, { transaction }),
   );
   options.onAnalysis?.(modelName, outcome);
   log.info({ study: image.studyInstanceUid, instance: image.sopInstanceUid, frame, model: modelName, status: outcome.status, milliseconds: analyzed?.milliseconds }, 'analyzed');
 }
 
-/** A workitem is analysed when each model of its route has spoken of each frame. */
-export function modelsOf(settings: () => Settings): ModelsOf {
-  return (route) => settings().routes.find(({ name }) => name === route)?.models ?? [];
+/** A workitem is analysed when each model of its route, as it is now, has spoken of each frame: a model that was replaced counts no more. */
+export function modelsOf({ settings, settingsDigest }: Pick<AnalysisOptions, 'settings' | 'settingsDigest'>): ModelsOf {
+  return (route) => settings().routes.find(({ name }) => name === route)?.models.map(settingsDigest) ?? [];
 }

@@ -7,13 +7,14 @@ import type { JobQueue } from './queue.ts';
 
 export interface CompletionOptions {
   settings: () => Settings;
+  settingsDigest: (model: string) => string;
   workitems: WorkitemsRepository;
   queue: JobQueue;
   log: Logger;
 }
 
-export async function closeStudy(studyInstanceUid: string, { settings, workitems, queue, log }: CompletionOptions): Promise<void> {
-  const { notBefore, workitem } = await workitems.closeStudy(studyInstanceUid, modelsOf(settings), {
+export async function closeStudy(studyInstanceUid: string, { settings, settingsDigest, workitems, queue, log }: CompletionOptions): Promise<void> {
+  const { notBefore, workitem } = await workitems.closeStudy(studyInstanceUid, modelsOf({ settings, settingsDigest }), {
     whenReady: (workitemId, transaction) => queue.send('report', { workitemId }, { transaction }),
     analyze: async (images, transaction) => {
       for (const instanceId of images) await queue.send('analyze', { instanceId }, { transaction });

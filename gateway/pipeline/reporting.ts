@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import type { AnalysisOutcome } from '../../ai/analysis.ts';
 import type { EncodedResult, StudyOutcome } from '../../ai/results/outcome.ts';
 import type { ModelPackage } from '../../ai/runtime/manifest.ts';
-import type { Settings } from '../../config/settings.ts';
+import type { Route, Settings } from '../../config/settings.ts';
 import type { BlobStore } from '../../storage/blobs.ts';
 import type { Result } from '../../storage/entities/result.ts';
 import { MAX_FRAMES, type ImageRow, type NewDelivery, type NewResult, type StoredAnalysis, type WorkitemContent, type WorkitemsRepository } from '../../storage/workitems.repository.ts';
@@ -28,8 +28,15 @@ export async function makeResults(workitemId: string, options: ReportingOptions)
   if (!content) return;
   const { workitem } = content;
   const route = settings().routes.find(({ name }) => name === workitem.route);
+  const models = modelsOf(content, route, options);
+  const unanalyzed = content.conflict === null && route ? imagesWithout(content, models.map(({ manifest }) => options.settingsDigest(manifest.name))) : [];
+  if (unanalyzed.length > 0) {
+    // A model was replaced since: its successor speaks first, and the last of its analyses brings this job again.
+    for (const instanceId of unanalyzed) await queue.send('analyze', { instanceId });
+    return;
+  }
   const results: NewResult[] = [];
-  for (const model of modelsOf(content, route?.models ?? [], options.models())) results.push(...(await resultsOf(model, content, options)));
+  for (const model of models) results.push(...(await resultsOf(model, content, options)));
   const deliveries = openDeliveries(results, route?.deliver.map(({ to }) => to) ?? [], settings());
   await workitems.complete(workitem, results, deliveries, content.conflict, async (transaction) => {
     for (const destination of new Set(deliveries.map((delivery) => delivery.destination))) await queue.send('deliver', { destination }, { transaction });
@@ -38,24 +45,30 @@ export async function makeResults(workitemId: string, options: ReportingOptions)
 }
 
 /** The models of the route, whether or not a person must look first; where the route is gone, those that spoke of the study. */
-function modelsOf({ analyses }: WorkitemContent, names: string[], packages: ModelPackage[]): ModelPackage[] {
-  const wanted = names.length > 0 ? names : [...new Set(analyses.map((analysis) => analysis.modelName))];
-  return wanted.map((name) => {
-    const model = packages.find(({ manifest }) => manifest.name === name);
+function modelsOf({ analyses }: WorkitemContent, route: Route | undefined, { models, settingsDigest }: ReportingOptions): ModelPackage[] {
+  if (!route) return models().filter(({ manifest }) => analyses.some((analysis) => analysis.settingsDigest === settingsDigest(manifest.name)));
+  return route.models.map((name) => {
+    const model = models().find(({ manifest }) => manifest.name === name);
     if (!model) throw new Error(`model "${name}" is not loaded, so its results cannot be made`);
     return model;
   });
 }
 
+function imagesWithout({ images, analyses }: WorkitemContent, digests: string[]): string[] {
+  const spoken = new Set(analyses.map(({ instance, settingsDigest }) => `${instance} ${settingsDigest}`));
+  return images.filter(({ id }) => digests.some((digest) => !spoken.has(`${id} ${digest}`))).map(({ id }) => id);
+}
+
 async function resultsOf(model: ModelPackage, content: WorkitemContent, options: ReportingOptions): Promise<NewResult[]> {
   const { settings, blobs } = options;
   const { workitem } = content;
-  const analyses = content.analyses.filter((analysis) => analysis.modelName === model.manifest.name);
+  const settingsDigest = options.settingsDigest(model.manifest.name);
+  const analyses = content.analyses.filter((analysis) => analysis.settingsDigest === settingsDigest);
   const predecessor = content.reports.find((report) => report.modelName === model.manifest.name && report.alternativeTo === null);
   const outcome: StudyOutcome = {
     uidRoot: settings().uidRoot,
     timezone: settings().timezone,
-    settingsDigest: options.settingsDigest(model.manifest.name),
+    settingsDigest,
     createdAt: (workitem.closedAt ?? workitem.createdAt).toISOString(),
     ...(predecessor && { predecessor }),
     version: workitem.version,

@@ -131,6 +131,18 @@ describe('steps that meet', function () {
     }
   });
 
+  it('wait for the successor of a model that was replaced before the report was made, and speak of that alone', async () => {
+    const [image] = twoImages();
+    const study = image.studyInstanceUid;
+    const instance = await pipeline.index(image.path);
+    const workitem = (await pipeline.close(study)) ?? '';
+    assert.deepEqual(await pipeline.analyze(study, instance), [workitem]);
+    const successor = { ...pipeline.reporting(), settingsDigest: () => 'tiny, next version' };
+    await makeResults(workitem, successor);
+    const [row] = await pipeline.query(`select state, (select count(*)::int from results where study_instance_uid = $2) as results from workitems where id = $1`, [workitem, study]);
+    assert.deepEqual(row, { state: 'running', results: 0 });
+  });
+
   it('end the quiet period at a whole millisecond, as the job that closes the study is told', async () => {
     const [first, second] = twoImages();
     for (const image of [first, second]) {

@@ -101,7 +101,7 @@ export class TestPipeline implements AsyncDisposable {
   async analyze(studyInstanceUid: string, instance: string, modelName = 'tiny'): Promise<string[]> {
     const { version, sha256 } = this.#model.manifest;
     const analysis: NewAnalysis = {
-      instance, frame: 1, modelName, modelVersion: version, modelSha256: modelName === 'tiny' ? sha256 : '0'.repeat(64), settingsDigest: 'test',
+      instance, frame: 1, modelName, modelVersion: version, modelSha256: modelName === 'tiny' ? sha256 : '0'.repeat(64), settingsDigest: modelName,
       status: 'not-analyzable', reason: 'a test', label: null, probability: null, threshold: null, positive: null, scores: null, provider: null, milliseconds: null, regions: [],
     };
     const ready: string[] = [];
@@ -111,7 +111,7 @@ export class TestPipeline implements AsyncDisposable {
 
   reporting(): ReportingOptions {
     return {
-      settings: () => this.settings, models: () => [this.#model], settingsDigest: () => 'test', workitems: this.workitems, queue: this.queue, blobs: this.blobs, log: silent,
+      settings: () => this.settings, models: () => [this.#model], settingsDigest: (model) => model, workitems: this.workitems, queue: this.queue, blobs: this.blobs, log: silent,
       encode: async (outcome) => encodeReport(outcome),
     };
   }
