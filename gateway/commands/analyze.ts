@@ -99,6 +99,7 @@ async function analyzeFiles(options: Options, settings: Settings, analyzer: Anal
     if (process.stderr.isTTY && !process.stdout.isTTY) process.stderr.write(`\r${tallyInWords(tally)}`);
   }
   if (process.stderr.isTTY && !process.stdout.isTTY) process.stderr.write('\n');
+  if (tally.images === 0) throw new Error(`there is no file in ${options.files.join(', ')}`);
   if (!options.json) console.log(tallyInWords(tally));
   const written = (await results?.write()) ?? [];
   if (!options.json) for (const path of written) console.log(path);
