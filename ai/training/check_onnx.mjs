@@ -12,7 +12,7 @@ if (!model || !folder) {
 const SIDE = 256;
 const BATCH = 8;
 // float16 weights move a logit by about a thousandth; a real fault moves it by far more.
-const LARGEST = { logit: 0.05, boxes: 2, scores: 0.02 };
+const LARGEST = { logit: 0.05, boxes: 0.5, scores: 0.01 };
 
 const floats = async (name) => {
   const bytes = await readFile(join(folder, `${name}.bin`));
@@ -25,23 +25,26 @@ const count = image.length / SIDE / SIDE;
 const run = (start, n) =>
   session.run({ image: new ort.Tensor('float32', image.slice(start * SIDE * SIDE, (start + n) * SIDE * SIDE), [n, 1, SIDE, SIDE]) });
 
-// Two peaks of nearly equal score may change places: boxes are compared by the nearest one among the ten best.
+// Cells of all but equal heat may both be peaks in one runtime and one in the other: what must agree is every box that
+// could be reported, wherever it stands in the list.
+const LEAST_SCORE = 0.1;
 const differ = { logit: 0, boxes: 0, scores: 0 };
+let compared = 0;
 const expected = { logit: await floats('logit'), boxes: await floats('boxes'), scores: await floats('scores') };
 for (let start = 0; start < count; start += BATCH) {
   const n = Math.min(BATCH, count - start);
-  const answer = await run(start, n);
-  const k = answer.scores.dims[1];
+  const { logit, boxes, scores } = await run(start, n);
+  const k = scores.dims[1];
   for (let i = 0; i < n; i++) {
-    differ.logit = Math.max(differ.logit, Math.abs(answer.logit.data[i] - expected.logit[start + i]));
-    for (let j = 0; j < 10; j++) {
-      const mine = answer.boxes.data.slice((i * k + j) * 4, (i * k + j) * 4 + 4);
-      const gaps = Array.from({ length: 15 }, (_, m) => {
-        const at = ((start + i) * k + m) * 4;
-        return Math.max(...[0, 1, 2, 3].map((c) => Math.abs(mine[c] - expected.boxes[at + c])));
-      });
-      differ.boxes = Math.max(differ.boxes, Math.min(...gaps));
-      differ.scores = Math.max(differ.scores, Math.abs(answer.scores.data[i * k + j] - expected.scores[(start + i) * k + j]));
+    differ.logit = Math.max(differ.logit, Math.abs(logit.data[i] - expected.logit[start + i]));
+    for (let j = 0; j < k; j++) {
+      const place = (start + i) * k + j;
+      if (expected.scores[place] < LEAST_SCORE) continue;
+      const gap = (m) => Math.max(...[0, 1, 2, 3].map((c) => Math.abs(boxes.data[(i * k + m) * 4 + c] - expected.boxes[place * 4 + c])));
+      const nearest = Array.from({ length: k }, (_, m) => m).reduce((best, m) => (gap(m) < gap(best) ? m : best));
+      differ.boxes = Math.max(differ.boxes, gap(nearest));
+      differ.scores = Math.max(differ.scores, Math.abs(scores.data[i * k + nearest] - expected.scores[place]));
+      compared++;
     }
   }
 }
@@ -53,5 +56,5 @@ for (let i = 0; i < 30; i++) {
   times.push(performance.now() - begin);
 }
 times.sort((a, b) => a - b);
-console.log(JSON.stringify({ images: count, largestDifference: differ, medianMs: Math.round(times[15] * 10) / 10, fastestMs: Math.round(times[0] * 10) / 10 }));
+console.log(JSON.stringify({ images: count, boxes: compared, largestDifference: differ, medianMs: Math.round(times[15] * 10) / 10, fastestMs: Math.round(times[0] * 10) / 10 }));
 process.exit(Object.keys(LARGEST).some((name) => !(differ[name] <= LARGEST[name])) ? 1 : 0);
