@@ -60,11 +60,12 @@ def average_precision(found: list[Found]) -> float:
     return float((np.diff(recall, prepend=0) * envelope).sum())
 
 
-def best_f1(found: list[Found]) -> dict[str, float]:
-    """The score threshold with the best F1 of boxes, and what it means on these images."""
-    scores, precision, recall = precision_recall(found)
-    at = int(np.argmax(2 * precision * recall / np.maximum(precision + recall, 1e-9)))
-    return box_figures(found, float(scores[at]))
+def score_for(found: list[Found], most_false: float) -> float:
+    """The lowest score from which boxes can be reported with at most `most_false` false ones an image."""
+    scores, precision, _ = precision_recall(found)
+    told = np.arange(1, len(scores) + 1)
+    within = np.flatnonzero(told * (1 - precision) <= most_false * len(found))
+    return float(scores[within[-1]]) if len(within) else 1.0
 
 
 def box_figures(found: list[Found], threshold: float) -> dict[str, float]:
