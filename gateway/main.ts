@@ -93,7 +93,8 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
   checkModels(first, models);
   const analyzer = has('analysis') ? await startAnalyzer({ models, inference: first.inference, uidRoot: first.uidRoot, log }) : undefined;
   if (analyzer) cleanup.add(() => analyzer.close());
-  const encoder = new ResultEncoder();
+  const encoder = new ResultEncoder(home);
+  if (analyzer) encoder.warm();
   cleanup.add(() => encoder.close());
   const databaseUrl = first.databaseUrl ?? (await startEmbedded(home, log, cleanup));
   const dataSource = await connect(databaseUrl, log);

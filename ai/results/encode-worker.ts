@@ -1,14 +1,32 @@
-// Worker thread of ResultEncoder.
-import { parentPort } from 'node:worker_threads';
+// The worker process of ResultEncoder: makes the results of one study after another, and keeps each before it makes the next.
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { pino } from 'pino';
+import sharp from 'sharp';
+import { BlobStore } from '../../storage/blobs.ts';
+import { serveRequests } from '../runtime/child-worker.ts';
 import type { EncodeReply, EncodeRequest } from './encoder.ts';
-import { encodeOverlays } from './overlay.ts';
+import { keepResult, type KeptResult } from './keep.ts';
+import { eachOverlay } from './overlay.ts';
 import { encodeReport } from './structured-report.ts';
 
-parentPort?.on('message', async ({ id, outcome }: EncodeRequest) => {
+sharp.concurrency(1);
+sharp.cache(false);
+// An overlay has ten megabytes outside V8's heap, which sees no reason to collect them.
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+serveRequests<EncodeRequest, EncodeReply>(async ({ id, outcome, home }) => {
   try {
-    const results = [...encodeReport(outcome), ...(await encodeOverlays(outcome))];
-    parentPort?.postMessage({ id, results } satisfies EncodeReply);
+    const blobs = new BlobStore(home, pino({ level: 'warn' }, pino.destination(2)));
+    const results: KeptResult[] = [];
+    for (const report of encodeReport(outcome)) results.push(await keepResult(blobs, report));
+    for await (const overlay of eachOverlay(outcome)) {
+      results.push(await keepResult(blobs, overlay));
+      collect();
+    }
+    return { id, results };
   } catch (error) {
-    parentPort?.postMessage({ id, error: error as Error } satisfies EncodeReply);
+    return { id, error: error as Error };
   }
 });

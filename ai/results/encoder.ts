@@ -1,56 +1,74 @@
-// Makes results in a worker thread: an overlay of a 5-megapixel image takes some hundred milliseconds of work, which the
-// thread that serves intake must not spend.
-import { Worker } from 'node:worker_threads';
-import type { EncodedResult, StudyOutcome } from './outcome.ts';
+// Makes results in a worker process: an overlay of a 5-megapixel image takes some hundred milliseconds and as many megabytes,
+// which the process that serves intake must not spend.
+import { ChildWorker } from '../runtime/child-worker.ts';
+import type { KeptResult } from './keep.ts';
+import type { StudyOutcome } from './outcome.ts';
 
 export interface EncodeRequest {
   id: number;
   outcome: StudyOutcome;
+  /** Data folder in whose blobs the results are kept. */
+  home: string;
 }
-export type EncodeReply = { id: number; results: EncodedResult[] } | { id: number; error: Error };
+export type EncodeReply = { id: number; results: KeptResult[] } | { id: number; error: Error };
 
 interface Waiting {
-  resolve: (results: EncodedResult[]) => void;
+  resolve: (results: KeptResult[]) => void;
   reject: (error: Error) => void;
 }
 
 export class ResultEncoder {
+  readonly #home: string;
   readonly #waiting = new Map<number, Waiting>();
-  #worker: Worker | undefined;
+  #worker: ChildWorker<EncodeRequest, EncodeReply> | undefined;
   #next = 0;
 
-  encode(outcome: StudyOutcome): Promise<EncodedResult[]> {
+  constructor(home: string) {
+    this.#home = home;
+  }
+
+  /** Starts the worker ahead of the first study, which then does not wait for it. */
+  warm(): void {
     this.#worker ??= this.#start();
+  }
+
+  /** The results of a study, durable when it resolves. */
+  encode(outcome: StudyOutcome): Promise<KeptResult[]> {
+    const worker = (this.#worker ??= this.#start());
     const id = this.#next++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      // A command must not end while its results are being made; an idle thread keeps no process up.
-      this.#worker?.ref();
-      this.#worker?.postMessage({ id, outcome } satisfies EncodeRequest);
+      worker.hold(true);
+      worker.send({ id, outcome, home: this.#home });
     });
   }
 
   async close(): Promise<void> {
-    await this.#worker?.terminate();
+    const worker = this.#worker;
+    this.#fail(new Error('the gateway stops'));
+    await worker?.kill();
   }
 
-  #start(): Worker {
-    const worker = new Worker(new URL('./encode-worker.ts', import.meta.url));
-    worker.on('message', (reply: EncodeReply) => {
-      const waiting = this.#waiting.get(reply.id);
-      this.#waiting.delete(reply.id);
-      if (this.#waiting.size === 0) worker.unref();
-      if ('error' in reply) waiting?.reject(reply.error);
-      else waiting?.resolve(reply.results);
+  #start(): ChildWorker<EncodeRequest, EncodeReply> {
+    const worker = new ChildWorker<EncodeRequest, EncodeReply>(new URL('./encode-worker.ts', import.meta.url), {
+      reply: (reply) => {
+        const waiting = this.#waiting.get(reply.id);
+        this.#waiting.delete(reply.id);
+        if (this.#waiting.size === 0) worker.hold(false);
+        if ('error' in reply) waiting?.reject(reply.error);
+        else waiting?.resolve(reply.results);
+      },
+      ended: (reason) => {
+        // Its end must not take with it what a new one is at.
+        if (this.#worker === worker) this.#fail(new Error(`the process that makes results ended (${reason})`));
+      },
     });
-    worker.on('error', (error) => this.#fail(worker, error instanceof Error ? error : new Error(String(error))));
-    worker.once('exit', (code) => this.#fail(worker, new Error(`the thread that makes results ended (${code})`)));
+    worker.hold(false);
     return worker;
   }
 
-  /** What was under way is tried again by its job, in a new thread; the old one's end must not take that with it. */
-  #fail(worker: Worker, error: Error): void {
-    if (this.#worker !== worker) return;
+  /** What was under way is tried again by its job, in a new process. */
+  #fail(error: Error): void {
     this.#worker = undefined;
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();

@@ -1,7 +1,7 @@
 // The pool of decode workers: one image each, the most urgent first; a worker that dies or hangs is replaced and its image
 // tried again once.
-import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
+import { ChildWorker } from './child-worker.ts';
 import type { Prepared, PrepareRequest } from './prepare.ts';
 import { PriorityQueue } from './priority-queue.ts';
 
@@ -23,7 +23,7 @@ interface Job {
   reject(error: Error): void;
 }
 interface Slot {
-  worker: Worker;
+  worker: ChildWorker<PrepareRequest, TimedPrepared>;
   job?: Job | undefined;
   timer?: NodeJS.Timeout | undefined;
 }
@@ -76,17 +76,17 @@ export class DecodePool {
   }
 
   #start(): Slot {
-    const worker = new Worker(new URL('./decode-worker.ts', import.meta.url), { name: 'hilum-decode', execArgv: [] });
+    const worker = new ChildWorker<PrepareRequest, TimedPrepared>(new URL('./decode-worker.ts', import.meta.url), {
+      reply: (prepared) => {
+        const { job } = slot;
+        this.#rest(slot);
+        job?.resolve(prepared);
+        this.#next();
+      },
+      ended: (reason) => this.#lost(slot, `the decoder ended (${reason})`),
+    });
     const slot: Slot = { worker };
     this.#slots.add(slot);
-    worker.on('message', ({ prepared, milliseconds }: { prepared: Prepared; milliseconds: number }) => {
-      const { job } = slot;
-      this.#rest(slot);
-      job?.resolve({ ...prepared, milliseconds });
-      this.#next();
-    });
-    worker.on('error', (error) => this.#lost(slot, `the decoder ended with: ${error.message}`));
-    worker.on('exit', () => this.#lost(slot, 'the decoder ended'));
     return slot;
   }
 
@@ -96,14 +96,14 @@ export class DecodePool {
     job.tries += 1;
     const { timeoutSeconds } = this.#options;
     slot.timer = setTimeout(() => this.#lost(slot, `the image was not decoded within ${timeoutSeconds} seconds`), timeoutSeconds * 1000);
-    slot.worker.ref();
-    slot.worker.postMessage(job.request, []);
+    slot.worker.hold(true);
+    slot.worker.send(job.request);
   }
 
   #rest(slot: Slot): void {
     clearTimeout(slot.timer);
     slot.job = undefined;
-    slot.worker.unref();
+    slot.worker.hold(false);
     slot.timer = setTimeout(() => this.#slots.size > 1 && void this.#drop(slot), this.#options.idleSeconds * 1000).unref();
   }
 
@@ -122,6 +122,6 @@ export class DecodePool {
   async #drop(slot: Slot): Promise<void> {
     this.#slots.delete(slot);
     clearTimeout(slot.timer);
-    await slot.worker.terminate();
+    await slot.worker.kill();
   }
 }

@@ -1,8 +1,9 @@
-// A decode worker (thread): one image after another, from file to the model's pixels, which go back by transfer.
+// A decode worker (process): one image after another, from file to the model's pixels.
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { parentPort } from 'node:worker_threads';
 import sharp from 'sharp';
+import { serveRequests } from './child-worker.ts';
+import type { TimedPrepared } from './decode-pool.ts';
 import { prepare } from './prepare.ts';
 import type { PrepareRequest } from './prepare.ts';
 
@@ -16,16 +17,10 @@ setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 const MOST_DONE_WITH = 32e6;
 
-parentPort?.on('message', async (request: PrepareRequest) => {
+serveRequests<PrepareRequest, TimedPrepared>(async (request) => {
   const started = performance.now();
   const prepared = await prepare(request);
   const milliseconds = performance.now() - started;
-  if (prepared.status === 'ready') {
-    // A copy of its own: the pixels may be a view of memory that cannot be transferred.
-    const pixels = new Uint8Array(prepared.pixels);
-    parentPort?.postMessage({ prepared: { ...prepared, pixels }, milliseconds }, [pixels.buffer]);
-  } else {
-    parentPort?.postMessage({ prepared, milliseconds }, []);
-  }
   if (process.memoryUsage().arrayBuffers > MOST_DONE_WITH) collect();
+  return { ...prepared, milliseconds };
 });

@@ -3,8 +3,9 @@ import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AnalysisOutcome } from '../../ai/analysis.ts';
-import { ResultEncoder } from '../../ai/results/encoder.ts';
 import type { EncodedResult, OutcomeImage, StudyOutcome } from '../../ai/results/outcome.ts';
+import { eachOverlay } from '../../ai/results/overlay.ts';
+import { encodeReport } from '../../ai/results/structured-report.ts';
 import type { ModelPackage } from '../../ai/runtime/manifest.ts';
 import type { Settings } from '../../config/settings.ts';
 import { text } from '../../storage/dicom/dataset.ts';
@@ -46,15 +47,10 @@ export class ResultWriter {
   async write(): Promise<string[]> {
     await mkdir(this.#folder, { recursive: true });
     const paths: string[] = [];
-    const encoder = new ResultEncoder();
-    // The encoder's thread does not hold the process, and here nothing else does.
-    const hold = setInterval(() => undefined, 1000);
-    try {
-      for (const frames of this.#frames.values())
-        for (const result of await encoder.encode(this.#studyOutcome(frames))) paths.push(await this.#writeOne(result));
-    } finally {
-      clearInterval(hold);
-      await encoder.close();
+    for (const frames of this.#frames.values()) {
+      const outcome = this.#studyOutcome(frames);
+      for (const report of encodeReport(outcome)) paths.push(await this.#writeOne(report));
+      for await (const overlay of eachOverlay(outcome)) paths.push(await this.#writeOne(overlay));
     }
     return paths;
   }

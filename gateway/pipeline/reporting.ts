@@ -1,9 +1,9 @@
 // The job `report`: from the analyses of a closed study to stored results and open deliveries. Bytes are durable before their
 // rows are, rows before the first delivery; a repetition finds the same UIDs and, where they are there already, the same bytes.
-import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { AnalysisOutcome } from '../../ai/analysis.ts';
-import type { EncodedResult, StudyOutcome } from '../../ai/results/outcome.ts';
+import type { KeptResult } from '../../ai/results/keep.ts';
+import type { StudyOutcome } from '../../ai/results/outcome.ts';
 import type { ModelPackage } from '../../ai/runtime/manifest.ts';
 import type { Route, Settings } from '../../config/settings.ts';
 import type { BlobStore } from '../../storage/blobs.ts';
@@ -18,7 +18,8 @@ export interface ReportingOptions {
   workitems: WorkitemsRepository;
   queue: JobQueue;
   blobs: BlobStore;
-  encode: (outcome: StudyOutcome) => Promise<EncodedResult[]>;
+  /** Makes the results and their bytes durable. */
+  encode: (outcome: StudyOutcome) => Promise<KeptResult[]>;
   log: Logger;
 }
 
@@ -78,8 +79,8 @@ async function resultsOf(model: ModelPackage, content: WorkitemContent, options:
     images: content.images.flatMap((image) => imagesOf(image, analyses, content.conflict, blobs)),
     ...(content.conflict !== null && { reason: content.conflict }),
   };
-  const encoded = await options.encode(outcome);
-  return Promise.all(encoded.map((result) => store(result, model, workitem.studyInstanceUid, predecessor, outcome, blobs)));
+  const kept = await options.encode(outcome);
+  return kept.map((result) => rowOf(result, model, workitem.studyInstanceUid, predecessor, outcome.createdAt));
 }
 
 function imagesOf(image: ImageRow, analyses: StoredAnalysis[], conflict: string | null, blobs: BlobStore): StudyOutcome['images'] {
@@ -118,33 +119,23 @@ function outcomeOf(analysis: StoredAnalysis | undefined, conflict: string | null
   };
 }
 
-async function store(
-  encoded: EncodedResult,
-  model: ModelPackage,
-  studyInstanceUid: string,
-  predecessor: Result | undefined,
-  outcome: StudyOutcome,
-  blobs: BlobStore,
-): Promise<NewResult> {
-  const blob = blobIdOf(encoded.sopInstanceUid);
-  const bytes = await blobs.writeResult(blob, encoded.bytes);
-  const isReport = encoded.kind === 'structured-report';
+function rowOf(kept: KeptResult, model: ModelPackage, studyInstanceUid: string, predecessor: Result | undefined, createdAt: string): NewResult {
   return {
-    sopInstanceUid: encoded.sopInstanceUid,
+    sopInstanceUid: kept.sopInstanceUid,
     studyInstanceUid,
-    seriesInstanceUid: encoded.seriesInstanceUid,
-    sopClassUid: encoded.sopClassUid,
-    kind: encoded.kind,
-    sourceSopInstanceUid: encoded.sourceSopInstanceUid ?? null,
-    alternativeTo: encoded.alternativeTo ?? null,
-    predecessor: isReport ? (predecessor?.sopInstanceUid ?? null) : null,
-    blob,
-    digest: createHash('sha256').update(bytes).digest('hex'),
-    bytes: bytes.length,
+    seriesInstanceUid: kept.seriesInstanceUid,
+    sopClassUid: kept.sopClassUid,
+    kind: kept.kind,
+    sourceSopInstanceUid: kept.sourceSopInstanceUid ?? null,
+    alternativeTo: kept.alternativeTo ?? null,
+    predecessor: kept.kind === 'structured-report' ? (predecessor?.sopInstanceUid ?? null) : null,
+    blob: kept.blob,
+    digest: kept.digest,
+    bytes: kept.bytes,
     modelName: model.manifest.name,
     modelVersion: model.manifest.version,
     modelSha256: model.manifest.sha256,
-    createdAt: new Date(outcome.createdAt),
+    createdAt: new Date(createdAt),
   };
 }
 
@@ -156,10 +147,4 @@ function openDeliveries(results: NewResult[], destinations: string[], settings: 
       .filter(({ alternativeTo }) => alternativeTo === null)
       .map(({ sopInstanceUid }) => ({ sopInstanceUid, destination, deadlineAt: new Date(Date.now() + hours * 3_600_000) }));
   });
-}
-
-/** A result's blob is named by its UID, so that a repetition after a crash finds what was written before (UUID version 8, RFC 9562). */
-function blobIdOf(sopInstanceUid: string): string {
-  const hex = createHash('sha256').update(sopInstanceUid).digest('hex');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }

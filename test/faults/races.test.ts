@@ -6,6 +6,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { deliverDue } from '../../gateway/delivery/delivery.ts';
 import { makeResults } from '../../gateway/pipeline/reporting.ts';
+import { keepResult } from '../../ai/results/keep.ts';
 import { encodeReport } from '../../ai/results/structured-report.ts';
 import { phantomDicom } from '../../ai/phantom/dicom.ts';
 import { digestOf } from '../../storage/digest.ts';
@@ -80,13 +81,15 @@ describe('steps that meet', function () {
     let otherwise = '';
     await makeResults(workitem, {
       ...pipeline.reporting(),
-      encode: async (outcome) =>
-        encodeReport(outcome).map((result) => {
-          const bytes = Buffer.from(result.bytes);
-          bytes[bytes.length - 1]! ^= 1;
-          otherwise = result.sopInstanceUid;
-          return { ...result, bytes };
-        }),
+      encode: (outcome) =>
+        Promise.all(
+          encodeReport(outcome).map((result) => {
+            const bytes = Buffer.from(result.bytes);
+            bytes[bytes.length - 1]! ^= 1;
+            otherwise = result.sopInstanceUid;
+            return keepResult(pipeline.blobs, { ...result, bytes });
+          }),
+        ),
     });
     const [row] = await pipeline.query('select blob, digest from results where sop_instance_uid = $1', [otherwise]);
     assert.equal(row?.['digest'], await digestOf(pipeline.blobs.path(String(row?.['blob'])), 'file'));

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import type { DataSource } from 'typeorm';
 import { stringify } from 'yaml';
+import { keepResult } from '../../ai/results/keep.ts';
 import { encodeReport } from '../../ai/results/structured-report.ts';
 import { loadPackage, type ModelPackage } from '../../ai/runtime/manifest.ts';
 import { parseSettings, type LoadedSettings } from '../../config/load.ts';
@@ -112,7 +113,7 @@ export class TestPipeline implements AsyncDisposable {
   reporting(): ReportingOptions {
     return {
       settings: () => this.settings, models: () => [this.#model], settingsDigest: (model) => model, workitems: this.workitems, queue: this.queue, blobs: this.blobs, log: silent,
-      encode: async (outcome) => encodeReport(outcome),
+      encode: (outcome) => Promise.all(encodeReport(outcome).map((result) => keepResult(this.blobs, result))),
     };
   }
 
