@@ -48,3 +48,32 @@ export interface FailedOutcome {
   reason: string;
 }
 export type AnalysisOutcome = AnalyzedOutcome | NotAnalyzableOutcome | FailedOutcome;
+
+/** An outcome as its row holds it: null is what its status does not have. */
+export interface StoredOutcome {
+  status: AnalysisOutcome['status'];
+  reason: string | null;
+  label: string | null;
+  probability: number | null;
+  threshold: number | null;
+  positive: boolean | null;
+  scores: Record<string, number> | null;
+  provider: string | null;
+  milliseconds: number | null;
+  regions: Region[] | null;
+}
+
+export function outcomeOf(stored: StoredOutcome): AnalysisOutcome {
+  if (stored.status !== 'analyzed') return { status: stored.status, reason: stored.reason ?? '' };
+  return {
+    status: 'analyzed',
+    label: stored.label ?? '',
+    probability: stored.probability ?? 0,
+    threshold: stored.threshold ?? 0,
+    positive: stored.positive ?? false,
+    scores: stored.scores ?? {},
+    regions: (stored.regions ?? []).map(({ x, y, width, height, label, score, trackingUid }) => ({ x, y, width, height, label, score, trackingUid })),
+    provider: stored.provider ?? '',
+    milliseconds: stored.milliseconds ?? 0,
+  };
+}

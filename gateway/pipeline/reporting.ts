@@ -1,7 +1,7 @@
 // The job `report`: from the analyses of a closed study to stored results and open deliveries. Bytes are durable before their
 // rows are, rows before the first delivery; a repetition finds the same UIDs and, where they are there already, the same bytes.
 import type { Logger } from 'pino';
-import type { AnalysisOutcome } from '../../ai/analysis.ts';
+import { outcomeOf, type AnalysisOutcome } from '../../ai/analysis.ts';
 import type { KeptResult } from '../../ai/results/keep.ts';
 import type { StudyOutcome } from '../../ai/results/outcome.ts';
 import type { ModelPackage } from '../../ai/runtime/manifest.ts';
@@ -97,26 +97,15 @@ function imagesOf(image: ImageRow, analyses: StoredAnalysis[], conflict: string 
       frame: index + 1,
       frames: image.frames,
       analyzedAt: (analysis?.analyzedAt ?? image.receivedAt).toISOString(),
-      outcome: outcomeOf(analysis, conflict),
+      outcome: spokenOf(analysis, conflict),
     };
   });
 }
 
-function outcomeOf(analysis: StoredAnalysis | undefined, conflict: string | null): AnalysisOutcome {
+function spokenOf(analysis: StoredAnalysis | undefined, conflict: string | null): AnalysisOutcome {
   if (conflict !== null) return { status: 'not-analyzable', reason: conflict };
   if (!analysis) throw new Error('a frame of a closed workitem has no analysis');
-  if (analysis.status !== 'analyzed') return { status: analysis.status, reason: analysis.reason ?? '' };
-  return {
-    status: 'analyzed',
-    label: analysis.label ?? '',
-    probability: analysis.probability ?? 0,
-    threshold: analysis.threshold ?? 0,
-    positive: analysis.positive ?? false,
-    scores: analysis.scores ?? {},
-    regions: analysis.regions.map(({ x, y, width, height, label, score, trackingUid }) => ({ x, y, width, height, label, score, trackingUid })),
-    provider: analysis.provider ?? '',
-    milliseconds: analysis.milliseconds ?? 0,
-  };
+  return outcomeOf(analysis);
 }
 
 function rowOf(kept: KeptResult, model: ModelPackage, studyInstanceUid: string, predecessor: Result | undefined, createdAt: string): NewResult {

@@ -1,6 +1,6 @@
 // The worklist from Postgres, in the order in which studies should be read.
 import type { DataSource } from 'typeorm';
-import type { AnalysisOutcome } from '../../ai/analysis.ts';
+import { outcomeOf } from '../../ai/analysis.ts';
 import { num, text, type Dataset, type PersonName } from '../../storage/dicom/dataset.ts';
 import type { Instance } from '../../storage/entities/instance.ts';
 import type { Delivery, Result } from '../../storage/entities/result.ts';
@@ -223,21 +223,6 @@ function analysisOf(analysis: Omit<StoredAnalysis, 'regions'> & { regions: Regio
     rows: num(header, 'Rows') ?? 0,
     columns: num(header, 'Columns') ?? 0,
     ...outcomeOf(analysis),
-  };
-}
-
-function outcomeOf(analysis: Omit<StoredAnalysis, 'regions'> & { regions: RegionRow[] | null }): AnalysisOutcome {
-  if (analysis.status !== 'analyzed') return { status: analysis.status, reason: analysis.reason ?? '' };
-  return {
-    status: 'analyzed',
-    label: analysis.label ?? '',
-    probability: analysis.probability ?? 0,
-    threshold: analysis.threshold ?? 0,
-    positive: analysis.positive ?? false,
-    scores: analysis.scores ?? {},
-    regions: analysis.regions ?? [],
-    provider: analysis.provider ?? '',
-    milliseconds: analysis.milliseconds ?? 0,
   };
 }
 
