@@ -147,7 +147,8 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
     worklist: new PostgresWorklist(dataSource),
     metrics: metrics.registry,
   });
-  cleanup.add(() => http.drain());
+  // Both doors close at once.
+  cleanup.add(() => Promise.all([http.drain(), dimse?.drain()]));
   observe(metrics, {
     backlog: () => indexer.backlog,
     associations: () => dimse?.associations() ?? 0,
@@ -190,21 +191,25 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
   }
 
   async function serveDestinations(next: LoadedSettings): Promise<void> {
-    for (const { name } of next.destinations.filter((destination) => !served.has(destination.name))) {
+    for (const { name } of next.destinations) {
+      if (!served.has(name)) await serveDestination(name);
       served.add(name);
-      await queue.addDestination(name);
-      await queue.work('deliver', { destination: name }, (_jobs, { signal, log }) =>
-        deliverDue(name, {
-          settings, deliveries, queue, blobs, log,
-          onDelivery: (destination, outcome, seconds) => {
-            metrics.deliveryTries.inc({ destination, outcome });
-            if (outcome === 'delivered') metrics.deliverySeconds.observe({ destination }, seconds);
-          },
-        }, signal),
-      );
-      // What was due while nobody served this destination.
+      // What was due while nobody served this destination, or while the settings did not know it.
       await queue.send('deliver', { destination: name });
     }
+  }
+
+  async function serveDestination(name: string): Promise<void> {
+    await queue.addDestination(name);
+    await queue.work('deliver', { destination: name }, (_jobs, { signal, log }) =>
+      deliverDue(name, {
+        settings, deliveries, queue, blobs, log,
+        onDelivery: (destination, outcome, seconds) => {
+          metrics.deliveryTries.inc({ destination, outcome });
+          if (outcome === 'delivered') metrics.deliverySeconds.observe({ destination }, seconds);
+        },
+      }, signal),
+    );
   }
 
   async function listenDimse(): Promise<DimseServer> {
