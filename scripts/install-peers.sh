@@ -2,7 +2,7 @@
 # Installs the Debian packages that the peer and browser tests speak to: DICOM peers, validators, a browser.
 # Run as root, or by somebody who may use sudo.
 set -eu
-packages="dcmtk orthanc orthanc-dicomweb dicom3tools pixelmed-apps default-jre-headless libgdcm-tools chromium fonts-dejavu-core python3 util-linux"
+packages="dcmtk orthanc orthanc-dicomweb dicom3tools pixelmed-apps default-jre-headless libgdcm-tools chromium fonts-dejavu-core python3 python3-pydicom util-linux xz-utils"
 missing=""
 for package in $packages; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"

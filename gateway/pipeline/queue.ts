@@ -23,8 +23,9 @@ const HEARTBEAT_SECONDS = 10;
 const SUPERVISE_SECONDS = 5;
 /** Postgres tells of new jobs at once; this finds those whose time has come. */
 const POLL_SECONDS = 0.5;
-/** A step that fails is tried until it works: what it fails of (database, disk, a bug that an update mends) is not the study's fault. */
-const RETRY = { retryLimit: 100_000, retryDelay: 1, retryBackoff: true, retryDelayMax: 60 };
+/** A step that fails is tried until it works: what it fails of (database, disk, a bug that an update mends) is not the study's
+ * fault, and a study that waits for a minute after Postgres was back for the sixth time is one that somebody waits for. */
+const RETRY = { retryLimit: 100_000, retryDelay: 1, retryBackoff: true, retryDelayMax: 5 };
 /** A delivery of gigabytes over a slow line may take hours; its heartbeat tells that it lives. */
 const EXPIRE_SECONDS = 12 * 3600;
 
@@ -68,7 +69,7 @@ export class JobQueue {
     await this.#boss.start();
     for (const name of ['analyze', 'close', 'report'] as const) await this.#create(name);
     for (const destination of destinations) await this.addDestination(destination);
-    if (alone) await this.#boss.getDb().executeSql(`update pgboss.job set state = 'retry', start_after = now() where state = 'active'`);
+    if (alone) await this.#boss.getDb().executeSql(`update pgboss.job set state = 'retry', start_after = now() where state in ('active', 'retry')`);
   }
 
   /** One association at a time to a destination: a singleton queue of its own, so that none waits for another. */
