@@ -14,6 +14,8 @@ from .metrics import Found, average_precision, box_figures, calibration_error, r
 
 # False regions an image that a reader is asked to bear: at the best F1 (0.4) four in ten opacities were pointed at, here five.
 MOST_FALSE = 0.75
+# How much worse than the best (sensitivity + specificity, mean of the sets) a threshold counts as equally good.
+PLATEAU = 0.015
 
 Answers = tuple[np.ndarray, list[Found]]
 
@@ -59,7 +61,9 @@ def fit(sets: list[ImageSet], results: list[Answers]) -> Fitted:
     fitted = Fitted(float(platt.coef_[0, 0]), float(platt.intercept_[0]), 0.5, 0.0)
     candidates = np.arange(0.05, 0.96, 0.01)
     worth = [np.mean([sum(rates(fitted.probability(x), t, c)) for x, t in zip(logits, truths)]) for c in candidates]
-    fitted.threshold = round(float(candidates[int(np.argmax(worth))]), 2)
+    # The peak moves with a few images; the middle of the plateau around it does not.
+    plateau = candidates[np.array(worth) >= max(worth) - PLATEAU]
+    fitted.threshold = round(float(plateau.mean()), 2)
     for s, (logit, found), half in zip(sets, results, halves):
         if s.name == "siim":
             shown = reported(found, fitted.probability(logit), fitted.threshold)
