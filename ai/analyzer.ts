@@ -1,5 +1,5 @@
-// The analyzer: one frame and one model in, one outcome out. Decoding runs in a pool of worker threads, inference in a worker
-// process for each model, so that the main thread, and with it intake, never waits for either.
+// The analyzer: one frame and one model in, one outcome out. Decoding runs in a pool of worker processes, inference in one
+// for each model, so that the gateway's own, and with it intake, never waits for either.
 import { availableParallelism } from 'node:os';
 import type { Logger } from 'pino';
 import type { Settings } from '../config/settings.ts';
