@@ -1,4 +1,5 @@
 // The worker process of ResultEncoder: makes the results of one study after another, and keeps each before it makes the next.
+import { constants, setPriority } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { pino } from 'pino';
@@ -10,6 +11,8 @@ import { keepResult, type KeptResult } from './keep.ts';
 import { eachOverlay } from './overlay.ts';
 import { encodeReport } from './structured-report.ts';
 
+// Pictures of what is known can wait for what is not: intake and analysis get the processors first.
+setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 sharp.concurrency(1);
 sharp.cache(false);
 // An overlay has ten megabytes outside V8's heap, which sees no reason to collect them.
