@@ -6,6 +6,7 @@ import { patientContradiction } from './identity.ts';
 import type { DurableInstance } from './receive.ts';
 import { notifyStudy } from './study-events.ts';
 import { refreshStudy } from './study-outcome.ts';
+import { openWorkitem } from './workitems.repository.ts';
 
 export interface IndexRequest {
   instance: DurableInstance;
@@ -234,14 +235,7 @@ async function advanceStudy(
       [instance.studyInstanceUid, instance.receivedAt, opens, request.completeAfterSeconds, route?.name ?? null, conflict ?? null, changed, request.noRouteReason],
     )
   )[0];
-  if (opens)
-    await transaction.query(
-      `insert into workitems (study_instance_uid, version, route, state, created_at)
-       select $1, (select coalesce(max(version), 0) + 1 from workitems where study_instance_uid = $1), coalesce($2, route), 'waiting', now()
-       from studies where study_instance_uid = $1 and coalesce($2, route) is not null
-       on conflict (study_instance_uid) where state = 'waiting' do nothing`,
-      [instance.studyInstanceUid, route?.name ?? null],
-    );
+  if (opens) await openWorkitem(transaction, instance.studyInstanceUid, route?.name ?? null);
   return study;
 }
 

@@ -11,10 +11,13 @@ export async function refreshStudy(transaction: EntityManager, studyInstanceUid:
   await transaction.query(REFRESH, [studyInstanceUid]);
 }
 
+/** The images of study $1 that its outcome is made of. */
+export const ROUTED_IMAGES = `study_instance_uid = $1 and current and origin = 'source' and route is not null and frames > 0`;
+
 const REFRESH = `
   with images as (
     select id from instances
-    where study_instance_uid = $1 and current and origin = 'source' and route is not null and frames > 0
+    where ${ROUTED_IMAGES}
   ), newest as (
     select distinct on (instance, frame, model_name) *
     from analyses where instance in (select id from images)

@@ -4,10 +4,13 @@ import type { Dataset } from './dicom/dataset.ts';
 import type { Analysis, RegionRow, Workitem } from './entities/workitem.ts';
 import type { Result } from './entities/result.ts';
 import { notifyStudy } from './study-events.ts';
-import { refreshStudy } from './study-outcome.ts';
+import { refreshStudy, ROUTED_IMAGES } from './study-outcome.ts';
 
 /** More frames than this are no radiograph; such an instance gets one analysis that says so. */
 export const MAX_FRAMES = 32;
+/** How many analyses an instance of so many frames gets from each model. */
+export const framesToAnalyze = (frames: number): number => (frames > MAX_FRAMES ? 1 : frames);
+/** The same in SQL. */
 const EXPECTED_FRAMES = `(case when instances.frames > ${MAX_FRAMES} then 1 else instances.frames end)`;
 
 export interface ImageRow {
@@ -143,7 +146,7 @@ export class WorkitemsRepository {
       const [[workitem]]: [{ id: string; route: string }[], number] = await transaction.query(
         `update workitems set state = 'running', closed_at = now(), instances = array(
            select id from instances
-           where study_instance_uid = $1 and current and origin = 'source' and route is not null and frames > 0
+           where ${ROUTED_IMAGES}
            order by received_at, id)
          where study_instance_uid = $1 and state = 'waiting' returning id, route`,
         [studyInstanceUid],
@@ -175,15 +178,10 @@ export class WorkitemsRepository {
       );
       if (!released[0]) return undefined;
       const images: { id: string }[] = await transaction.query(
-        `select id from instances where study_instance_uid = $1 and current and origin = 'source' and route is not null and frames > 0`,
+        `select id from instances where ${ROUTED_IMAGES}`,
         [studyInstanceUid],
       );
-      await transaction.query(
-        `insert into workitems (study_instance_uid, version, route, state, created_at)
-         select $1, coalesce(max(version), 0) + 1, $2, 'waiting', now() from workitems where study_instance_uid = $1
-         on conflict (study_instance_uid) where state = 'waiting' do nothing`,
-        [studyInstanceUid, released[0].route],
-      );
+      await openWorkitem(transaction, studyInstanceUid, null);
       await enqueue(images.map(({ id }) => id), transaction);
       await notifyStudy(transaction, studyInstanceUid);
       return images.map(({ id }) => id);
@@ -243,6 +241,17 @@ async function insertResult(transaction: EntityManager, workitem: string, result
     ],
   );
   await transaction.query('insert into workitem_results (workitem, sop_instance_uid) values ($1, $2) on conflict do nothing', [workitem, result.sopInstanceUid]);
+}
+
+/** Opens the study's next workitem, unless one is open already. @param route null: the study's own; without any, none is opened */
+export async function openWorkitem(transaction: EntityManager, studyInstanceUid: string, route: string | null): Promise<void> {
+  await transaction.query(
+    `insert into workitems (study_instance_uid, version, route, state, created_at)
+     select $1, (select coalesce(max(version), 0) + 1 from workitems where study_instance_uid = $1), coalesce($2, route), 'waiting', now()
+     from studies where study_instance_uid = $1 and coalesce($2, route) is not null
+     on conflict (study_instance_uid) where state = 'waiting' do nothing`,
+    [studyInstanceUid, route],
+  );
 }
 
 /** Intake and analysis of one study take turns: the same lock as indexing. */

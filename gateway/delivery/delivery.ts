@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { Retry, Settings } from '../../config/settings.ts';
 import type { BlobStore } from '../../storage/blobs.ts';
 import type { DeliveriesRepository, DueDelivery } from '../../storage/deliveries.repository.ts';
+import { EXPLICIT_VR_LITTLE_ENDIAN } from '../../storage/dicom/uids.ts';
 import { DestinationUnavailable } from '../../storage/errors.ts';
 import type { JobQueue } from '../pipeline/queue.ts';
 import { openDestination } from './destinations/open.ts';
@@ -11,7 +12,6 @@ import type { OutgoingResult } from './destinations/destination.ts';
 
 /** Results of one association: enough to make its set-up cheap, few enough that a crash repeats little. */
 const BATCH = 100;
-const EXPLICIT_VR_LITTLE_ENDIAN = '1.2.840.10008.1.2.1';
 
 export interface DeliveryOptions {
   settings: () => Settings;

@@ -3,11 +3,11 @@ import type { DataSource } from 'typeorm';
 import type { BlobStore } from '../../storage/blobs.ts';
 import type { Dataset } from '../../storage/dicom/dataset.ts';
 import { readPart10 } from '../../storage/dicom/part10.ts';
+import { EXPLICIT_VR_LITTLE_ENDIAN } from '../../storage/dicom/uids.ts';
 import type { DicomwebSource, RetrievableInstance } from './source.ts';
 
 /** Headers in memory at a time. */
 const PAGE = 100;
-const EXPLICIT_VR_LITTLE_ENDIAN = '1.2.840.10008.1.2.1';
 
 export class StoredObjects implements DicomwebSource {
   readonly #dataSource: DataSource;

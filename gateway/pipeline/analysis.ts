@@ -4,7 +4,7 @@ import type { AnalysisOutcome } from '../../ai/analysis.ts';
 import type { Analyzer } from '../../ai/analyzer.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { BlobStore } from '../../storage/blobs.ts';
-import { MAX_FRAMES, type AnalyzedFrame, type ImageRow, type ModelsOf, type WorkitemsRepository } from '../../storage/workitems.repository.ts';
+import { framesToAnalyze, MAX_FRAMES, type AnalyzedFrame, type ImageRow, type ModelsOf, type WorkitemsRepository } from '../../storage/workitems.repository.ts';
 import type { JobQueue } from './queue.ts';
 
 export interface AnalysisOptions {
@@ -24,7 +24,7 @@ export async function analyzeImage(instanceId: string, options: AnalysisOptions)
   const image = await workitems.imageToAnalyze(instanceId);
   if (!image) return;
   const route = settings().routes.find(({ name }) => name === image.route);
-  const frames = image.frames > MAX_FRAMES ? 1 : image.frames;
+  const frames = framesToAnalyze(image.frames);
   await Promise.all(
     (route?.models ?? []).flatMap((model) => Array.from({ length: frames }, (_, index) => analyzeFrame(image, index + 1, model, options))),
   );

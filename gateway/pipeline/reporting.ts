@@ -8,7 +8,7 @@ import type { ModelPackage } from '../../ai/runtime/manifest.ts';
 import type { Route, Settings } from '../../config/settings.ts';
 import type { BlobStore } from '../../storage/blobs.ts';
 import type { Result } from '../../storage/entities/result.ts';
-import { MAX_FRAMES, type ImageRow, type NewDelivery, type NewResult, type StoredAnalysis, type WorkitemContent, type WorkitemsRepository } from '../../storage/workitems.repository.ts';
+import { framesToAnalyze, type ImageRow, type NewDelivery, type NewResult, type StoredAnalysis, type WorkitemContent, type WorkitemsRepository } from '../../storage/workitems.repository.ts';
 import type { JobQueue } from './queue.ts';
 
 export interface ReportingOptions {
@@ -84,7 +84,7 @@ async function resultsOf(model: ModelPackage, content: WorkitemContent, options:
 }
 
 function imagesOf(image: ImageRow, analyses: StoredAnalysis[], conflict: string | null, blobs: BlobStore): StudyOutcome['images'] {
-  const frames = image.frames > MAX_FRAMES ? 1 : image.frames;
+  const frames = framesToAnalyze(image.frames);
   return Array.from({ length: frames }, (_, index) => {
     const analysis = analyses.find((candidate) => candidate.instance === image.id && candidate.frame === index + 1);
     return {
