@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .data import SIZE
+from .legacy_data import SIZE
 
 # A box of which less than this share is still in the frame is no longer an opacity one could point at.
 MIN_VISIBLE = 0.35

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .data import ImageSet, load_kermany, load_siim, split
+from .legacy_data import ImageSet, load_kermany, load_siim, split
 from .errors import TrainingError
 from .judge import Answers, judge, summary
 from .metrics import Found, suppress

@@ -14,7 +14,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from .data import SIZE
+from .legacy_data import SIZE
 from .errors import TrainingError
 from .evaluate import NMS_IOU, answers, held_out_sets, load
 from .judge import Fitted, judge

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from .data import ImageSet, patient_hash
+from .legacy_data import ImageSet, patient_hash
 from .metrics import Found, average_precision, box_figures, calibration_error, rates, score_for
 
 # False regions an image that a reader is asked to bear: at the best F1 (0.4) four in ten opacities were pointed at, here five.

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .data import SIZE
+from .legacy_data import SIZE
 from .network import STRIDE, to_boxes
 
 CELLS = SIZE // STRIDE

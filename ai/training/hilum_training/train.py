@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from .augment import augment
-from .data import ImageSet, load_kermany, load_phantoms, load_siim, split
+from .legacy_data import ImageSet, load_kermany, load_phantoms, load_siim, split
 from .errors import TrainingError
 from .evaluate import quick
 from .loss import total_loss
