@@ -51,12 +51,17 @@ const outputsSchema = z.strictObject({
       maxRegions: z.int().min(1).max(100).default(10),
     })
     .optional(),
-  /** A map [N,1,H,W] of the positive label. */
+  /**
+   * A map [N,1,H,W] of the positive labels together: a segmentation, or a classifier's class activation map. A model of the
+   * lungs has two, [N,2,H,W]: the patient's right lung, then the left.
+   */
   mask: z
     .strictObject({
       tensor: tensorName,
       activation: z.enum(['sigmoid', 'none']).default('sigmoid'),
       threshold: fraction.default(0.5),
+      /** The threshold is a share of the map's highest value: class activation maps have no scale of their own. */
+      relative: z.boolean().default(false),
       /** Smaller parts, as a fraction of the map's area, are noise. */
       minArea: fraction.default(0.001),
       maxRegions: z.int().min(1).max(100).default(10),
@@ -76,32 +81,54 @@ const applicabilitySchema = z.strictObject({
   views: z.array(z.string()).min(1).default(['PA', 'AP', '']),
   bodyParts: z.array(z.string()).min(1).default(['CHEST', 'THORAX', 'LUNG', '']),
   ageYears: z.strictObject({ min: z.number().nonnegative(), max: z.number().positive() }).optional(),
+  /** What becomes of a patient whose age is not known, where ageYears says whom the model is meant for. */
+  ageUnknown: z.enum(['accept', 'refuse']).default('accept'),
 });
 
-export const manifestSchema = z
-  .strictObject({
-    name: z.string().regex(/^[a-z0-9][a-z0-9-]*$/i, 'must be letters, digits and hyphens'),
-    version: z.string().min(1).max(64),
-    sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits in lower case'),
-    licence: z.string().min(1),
-    intendedUse: z.string().min(1),
-    deviceUid: uid,
-    manufacturer: z.string().min(1),
-    input: inputSchema,
-    task: z.enum(['classification', 'detection', 'segmentation']),
-    outputs: outputsSchema,
-    labels: z.array(labelSchema).min(1),
-    operatingPoint: z.strictObject({ threshold: fraction, chosenFor: z.string() }),
-    /** Platt: probability = sigmoid(scale * logit + offset). */
-    calibration: z
-      .strictObject({ method: z.enum(['platt', 'none']), scale: z.number().positive().default(1), offset: z.number().default(0) })
-      .default({ method: 'none', scale: 1, offset: 0 }),
-    applicability: applicabilitySchema,
-    maxBatch: z.int().positive().default(1),
-    /** What it was accepted with; free, shown by `hilum models`. */
-    figures: z.record(z.string(), z.unknown()).default({}),
-  })
-  .superRefine(checkTask);
+const operatingPointSchema = z.strictObject({ threshold: fraction, chosenFor: z.string() });
+
+/** For every logit the same, or none. */
+const scalarCalibration = { scale: z.number().positive().default(1), offset: z.number().default(0) };
+const calibrationSchema = z.discriminatedUnion('method', [
+  z.strictObject({ method: z.literal('none'), ...scalarCalibration }),
+  /** probability = sigmoid(scale * log-odds + offset), of the positive labels together. */
+  z.strictObject({ method: z.literal('platt'), ...scalarCalibration }),
+  /** Each logit has its own: softmax(scale * logit + offset). */
+  z.strictObject({ method: z.literal('vector'), scale: z.array(z.number().positive()).min(1), offset: z.array(z.number()).min(1) }),
+]);
+
+/** As it stands in the file; manifestSchema checks how its parts fit together. */
+export const writtenSchema = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]*$/i, 'must be letters, digits and hyphens'),
+  version: z.string().min(1).max(64),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits in lower case'),
+  licence: z.string().min(1),
+  intendedUse: z.string().min(1),
+  deviceUid: uid,
+  manufacturer: z.string().min(1),
+  /** lungs: shows where the lungs are, which findings are then measured by; it has no finding and no result of its own. */
+  purpose: z.enum(['finding', 'lungs']).default('finding'),
+  input: inputSchema,
+  task: z.enum(['classification', 'detection', 'segmentation']),
+  outputs: outputsSchema,
+  labels: z.array(labelSchema).default([]),
+  operatingPoint: operatingPointSchema.optional(),
+  calibration: calibrationSchema.default({ method: 'none', scale: 1, offset: 0 }),
+  applicability: applicabilitySchema,
+  maxBatch: z.int().positive().default(1),
+  /** What it was accepted with; free, shown by `hilum models`. */
+  figures: z.record(z.string(), z.unknown()).default({}),
+  /** Distributions on the set that it was accepted with, by which drift is told. */
+  reference: z.record(z.string(), z.unknown()).optional(),
+});
+type Written = z.infer<typeof writtenSchema>;
+
+export const manifestSchema = writtenSchema
+  .superRefine(checkTask)
+  .transform((manifest) => ({ ...manifest, operatingPoint: manifest.operatingPoint ?? NO_FINDING }));
+
+/** A model that has no finding never has a positive image. */
+const NO_FINDING = { threshold: 1, chosenFor: 'no finding' };
 
 export type Manifest = z.infer<typeof manifestSchema>;
 export type Label = Manifest['labels'][number];
@@ -161,15 +188,26 @@ async function readManifest(folder: string): Promise<Manifest> {
   throw new ModelPackageError(folder, `manifest.yaml is wrong: ${problems.join('; ')}`);
 }
 
-function checkTask(manifest: Pick<Manifest, 'task' | 'outputs' | 'labels'>, context: z.RefinementCtx): void {
+function checkTask(manifest: Written, context: z.RefinementCtx): void {
   const problem = (path: string[], message: string): void => void context.addIssue({ code: 'custom', path, message });
-  const positives = manifest.labels.filter(({ positive }) => positive).length;
-  if (positives !== 1) problem(['labels'], `exactly one label must be positive, not ${positives}`);
-  if (new Set(manifest.labels.map(({ name }) => name)).size !== manifest.labels.length) problem(['labels'], 'names must differ');
-  if (!manifest.outputs.logit && manifest.labels.length > 1) problem(['outputs', 'logit'], 'is needed for several labels');
+  const { task, purpose, outputs, labels, calibration } = manifest;
+  if (purpose === 'finding') checkFinding(manifest, problem);
+  else if (task !== 'segmentation') problem(['task'], 'must be segmentation for the purpose lungs');
+  if (new Set(labels.map(({ name }) => name)).size !== labels.length) problem(['labels'], 'names must differ');
+  if (!outputs.logit && labels.length > 1) problem(['outputs', 'logit'], 'is needed for several labels');
+  if (calibration.method === 'vector' && [calibration.scale, calibration.offset].some(({ length }) => length !== labels.length))
+    problem(['calibration'], `scale and offset must have one value for each of the ${labels.length} labels`);
   const needed = { classification: 'logit', detection: 'boxes', segmentation: 'mask' } as const;
-  const output = needed[manifest.task];
-  if (!manifest.outputs[output]) problem(['outputs', output], `is needed for the task ${manifest.task}`);
+  const output = needed[task];
+  if (!outputs[output]) problem(['outputs', output], `is needed for the task ${task}`);
+}
+
+function checkFinding({ outputs, labels, operatingPoint }: Written, problem: (path: string[], message: string) => void): void {
+  const positives = labels.filter(({ positive }) => positive).length;
+  if (positives === 0) problem(['labels'], 'at least one label must be positive');
+  if (positives > 1 && outputs.logit?.activation === 'sigmoid')
+    problem(['labels'], 'only one may be positive with the activation sigmoid: the probabilities of several are added, so they must exclude each other');
+  if (operatingPoint === undefined) problem(['operatingPoint'], 'is needed');
 }
 
 const FLOAT32 = 1;
@@ -196,11 +234,11 @@ function tensorProblem(manifest: Manifest, inputs: DeclaredTensor[], outputs: De
 
 type Expected = (number | undefined)[];
 
-function expectedOutputs({ outputs, labels }: Manifest): [string, Expected][] {
+function expectedOutputs({ purpose, outputs, labels }: Manifest): [string, Expected][] {
   const expected: [string, Expected][] = [];
   if (outputs.logit) expected.push([outputs.logit.tensor, [undefined, labels.length]]);
   if (outputs.boxes) expected.push([outputs.boxes.tensor, [undefined, undefined, 4]], [outputs.boxes.scores, [undefined, undefined]]);
-  if (outputs.mask) expected.push([outputs.mask.tensor, [undefined, 1, undefined, undefined]]);
+  if (outputs.mask) expected.push([outputs.mask.tensor, [undefined, purpose === 'lungs' ? 2 : 1, undefined, undefined]]);
   return expected;
 }
 

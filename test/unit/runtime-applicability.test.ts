@@ -1,10 +1,10 @@
 // What a model is not meant for, as the header tells it.
 import assert from 'node:assert/strict';
 import { patientAge, whyNotApplicable } from '../../ai/runtime/applicability.ts';
-import { manifestSchema } from '../../ai/runtime/manifest.ts';
+import { writtenSchema } from '../../ai/runtime/manifest.ts';
 import { code, dataset } from '../../storage/dicom/dataset.ts';
 
-const meantFor = manifestSchema.shape.applicability.parse({ modalities: ['CR', 'DX'], ageYears: { min: 1, max: 120 } });
+const meantFor = writtenSchema.shape.applicability.parse({ modalities: ['CR', 'DX'], ageYears: { min: 1, max: 120 } });
 const chest = {
   SOPClassUID: '1.2.840.10008.5.1.4.1.1.1',
   Modality: 'CR',

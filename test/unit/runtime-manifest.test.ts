@@ -45,7 +45,7 @@ describe('a model package', () => {
     ['an input of another size', 'width: 64', 'width: 32', /"image" has the shape \[N, 1, 64, 64\], not \[\?, 1, 64, 32\]/],
     ['an output that the file lacks', 'tensor: logit', 'tensor: logits', /no output "logits" \(it has "logit", "boxes", "scores"\)/],
     ['more labels than logits', 'labels:\n', 'labels:\n  - { name: normal, code: { value: "1", scheme: DCM, meaning: None } }\n', /"logit" has the shape \[N, 1\], not \[\?, 2\]/],
-    ['no positive label', 'positive: true', 'positive: false', /labels: exactly one label must be positive, not 0/],
+    ['no positive label', 'positive: true', 'positive: false', /labels: at least one label must be positive/],
     ['a task without its output', 'task: detection', 'task: segmentation', /outputs\.mask: is needed for the task segmentation/],
     ['a misspelt key', 'maxBatch', 'maxbatch', /manifest\.yaml is wrong: .*maxbatch/],
     ['a threshold beyond one', 'threshold: 0.5, ', 'threshold: 5, ', /operatingPoint\.threshold/],

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { Gate } from '../../ai/runtime/gate.ts';
 import { fillInput, warmUpPixels } from '../../ai/runtime/input.ts';
-import { manifestSchema } from '../../ai/runtime/manifest.ts';
+import { writtenSchema } from '../../ai/runtime/manifest.ts';
 import { PriorityQueue } from '../../ai/runtime/priority-queue.ts';
 import { disagreement, slowness } from '../../ai/runtime/providers.ts';
 
@@ -44,7 +44,7 @@ describe('what waits', () => {
 });
 
 describe('what a model is given', () => {
-  const input = manifestSchema.shape.input.parse({ tensor: 'i', width: 16, height: 16, channels: 3, range: [0, 1], mean: [0.5, 0, 0], std: [0.5, 1, 2] });
+  const input = writtenSchema.shape.input.parse({ tensor: 'i', width: 16, height: 16, channels: 3, range: [0, 1], mean: [0.5, 0, 0], std: [0.5, 1, 2] });
 
   it('is normalised for each channel', () => {
     const tensor = fillInput([new Uint8Array(256).fill(255), new Uint8Array(256)], input);
