@@ -1,0 +1,128 @@
+"""Which patient is trained on, tuned on, judged on: a CSV of source, patient, part, fixed once and kept.
+
+By patient, never by image: two radiographs of one person are alike, and a model that has seen one knows the other.
+"""
+import csv
+import hashlib
+from collections import defaultdict
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from ..errors import TrainingError
+from .listing import read_rows
+from .samples import Sample, SampleSet
+
+PARTS = ("train", "validation", "test")
+Patient = tuple[str, str]  # source, patient
+Split = dict[Patient, str]
+Samples = TypeVar("Samples", list[Sample], SampleSet)
+
+
+def patient_of(sample: Sample) -> Patient:
+    return sample.source, sample.patient
+
+
+def read_split(*files: Path) -> Split:
+    """One split out of one or several files. @raises TrainingError if a patient is in two parts, or a part is unknown"""
+    split: Split = {}
+    for file in files:
+        for row in read_rows(Path(file), ("source", "patient", "part")):
+            patient, part = (row.required("source"), row.required("patient")), row.required("part")
+            if part not in PARTS:
+                raise row.wrong(f"unknown part {part!r}: one of {', '.join(PARTS)}")
+            if split.setdefault(patient, part) != part:
+                raise row.wrong(f"leaked patient: {patient[1]} of {patient[0]} is in {part} and in {split[patient]}")
+    if not split:
+        raise TrainingError(f"no patients in {', '.join(map(str, files)) or 'the split: no file given'}")
+    return split
+
+
+def write_split(file: Path, split: Split) -> None:
+    """Beside, then renamed. @raises TrainingError if the file is there already: a split is drawn once."""
+    if file.exists():
+        raise TrainingError(f"{file} exists: a split is drawn once; remove it if no model was trained with it")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(file.name + ".partial")
+    with open(partial, "w", newline="") as opened:
+        writer = csv.writer(opened, lineterminator="\n")
+        writer.writerow(["source", "patient", "part"])
+        writer.writerows([*patient, part] for patient, part in sorted(split.items()))
+    partial.rename(file)
+
+
+def _draw(patient: Patient, seed: int) -> str:
+    """What orders the patients: by chance, but the same on every machine and in whatever order images come."""
+    return hashlib.sha256(f"{seed}\0{patient[0]}\0{patient[1]}".encode()).hexdigest()
+
+
+def _strata(samples: list[Sample]) -> dict[tuple[str, tuple[str, ...]], set[Patient]]:
+    """Patients by source and by the labels that their images have."""
+    labels: dict[Patient, set[str]] = defaultdict(set)
+    for sample in samples:
+        labels[patient_of(sample)].add(sample.label)
+    strata: dict[tuple[str, tuple[str, ...]], set[Patient]] = defaultdict(set)
+    for patient, of_patient in labels.items():
+        strata[patient[0], tuple(sorted(of_patient))].add(patient)
+    return strata
+
+
+def make_split(samples: list[Sample], seed: int, shares: tuple[float, float, float], kept: Split | None = None) -> Split:
+    """Parts drawn by chance within each source and label; patients in `kept` stay where they are.
+
+    `shares` are those of train, validation and test, and sum to 1.
+    @raises TrainingError if the shares do not, or if a part would be left without a class
+    """
+    if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+        raise TrainingError(f"shares {shares} must be 0 or more and sum to 1")
+    kept = kept or {}
+    split = {patient: part for patient, part in kept.items()}
+    for patients in _strata(samples).values():
+        new = sorted(patients - kept.keys(), key=lambda patient: _draw(patient, seed))
+        ends = np.round(np.cumsum(shares) * len(new)).astype(int)
+        for i, patient in enumerate(new):
+            split[patient] = PARTS[int(np.searchsorted(ends, i, "right"))]
+    wanted = sorted({sample.label for sample in samples})
+    for part, indices in part_indices(samples, split).items():
+        if shares[PARTS.index(part)] > 0:
+            require_classes([samples[i] for i in indices], wanted, part)
+    return split
+
+
+def part_indices(samples: list[Sample], split: Split) -> dict[str, np.ndarray]:
+    """Indices of the samples of each part. @raises TrainingError if a patient is in none"""
+    found: dict[str, list[int]] = {part: [] for part in PARTS}
+    for i, sample in enumerate(samples):
+        part = split.get(patient_of(sample))
+        if part is None:
+            raise TrainingError(f"patient {sample.patient} of {sample.source} is in no part of the split: "
+                                f"draw one with `train split`, or extend one with its --keep ({sample.path})")
+        found[part].append(i)
+    return {part: np.array(indices, int) for part, indices in found.items()}
+
+
+def parts(samples: Samples, split: Split) -> dict[str, Samples]:
+    """train, validation and test of a list of samples or of a set. @raises TrainingError if a patient is in none"""
+    if isinstance(samples, SampleSet):
+        return {part: samples.subset(at) for part, at in part_indices(samples.samples, split).items()}
+    return {part: [samples[i] for i in at] for part, at in part_indices(samples, split).items()}
+
+
+def require_classes(samples: list[Sample], labels: list[str], where: str) -> None:
+    """@raises TrainingError if a class has no image among `samples`; `where` names them"""
+    present = {sample.label for sample in samples}
+    for label in labels:
+        if label not in present:
+            raise TrainingError(f"class {label} is empty in {where}: {len(samples)} images, none of them {label}")
+
+
+def folds(samples: list[Sample], count: int, seed: int) -> np.ndarray:
+    """A fold from 0 to count - 1 for each sample, by patient, balanced within each source and label: int [n]."""
+    fold: dict[Patient, int] = {}
+    start = 0
+    for _, patients in sorted(_strata(samples).items()):
+        for i, patient in enumerate(sorted(patients, key=lambda p: _draw(p, seed))):
+            fold[patient] = (start + i) % count
+        start += len(patients)  # or the first folds would get the remainder of every stratum
+    return np.array([fold[patient_of(sample)] for sample in samples], int)
