@@ -10,9 +10,9 @@ from torch import Tensor
 
 from .legacy_data import ImageSet, load_kermany, load_siim, split
 from .errors import TrainingError
-from .judge import Answers, judge, summary
+from .legacy_judge import Answers, judge, summary
 from .metrics import Found, suppress
-from .network import Detector, Reader, decode
+from .networks.detector import Detector, Reader, decode
 
 # Two true boxes seldom share more than this, and two reported ones would look like one; the manifest carries it too.
 NMS_IOU = 0.5

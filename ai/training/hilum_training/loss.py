@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .legacy_data import SIZE
-from .network import STRIDE, to_boxes
+from .networks.detector import STRIDE, to_boxes
 
 CELLS = SIZE // STRIDE
 # TTFNet's alpha: the share of a box over which the target is spread (a Gaussian with sigma = alpha * side / 6).

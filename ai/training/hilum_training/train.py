@@ -17,7 +17,7 @@ from .legacy_data import ImageSet, load_kermany, load_phantoms, load_siim, split
 from .errors import TrainingError
 from .evaluate import quick
 from .loss import total_loss
-from .network import Detector
+from .networks.detector import Detector
 
 EMA_DECAY = 0.998  # an average over about the last 500 steps: three epochs
 WARM_UP = 0.08  # the share of the run over which the rate rises

@@ -1,0 +1,1 @@
+"""One module a sub-command: `add` declares its arguments, `run` does it."""

@@ -1,0 +1,1 @@
+"""The networks: backbones, what is built on them, and weights that they can start from."""

@@ -1,0 +1,65 @@
+"""From the configuration that a checkpoint carries to the network that it describes, and its trained weights."""
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+from zipfile import BadZipFile
+
+import torch
+from torch import nn
+
+from ..errors import TrainingError
+from .classifier import Classifier
+from .detector import BACKBONES, Detector
+
+# What an image can be called, by task; for detection too, where one logit speaks for the image.
+LABELS: dict[str, list[str]] = {
+    "pneumonia": ["normal", "pneumonia"],
+    "type": ["normal", "bacterial", "viral"],
+    "detection": ["normal", "pneumonia"],
+}
+
+
+def build(config: dict[str, Any]) -> nn.Module:
+    """`config`: arch, task, size, hidden, dropout. @raises TrainingError if there is no such network."""
+    arch, task = config["arch"], config["task"]
+    if task not in LABELS:
+        raise TrainingError(f"no task '{task}': there are {', '.join(LABELS)}")
+    if task == "detection":
+        backbone = config.get("backbone", "resnet18")
+        if arch != "detector":
+            raise TrainingError(f"architecture '{arch}' gives no boxes: detection is --arch detector")
+        if backbone not in BACKBONES:
+            raise TrainingError(f"no backbone '{backbone}' for the detector: there are {', '.join(BACKBONES)}")
+        return Detector(backbone)
+    if arch == "detector":
+        raise TrainingError(f"the detector is trained for detection, not for task '{task}'")
+    network = Classifier(arch, 1 if task == "pneumonia" else len(LABELS[task]), config["hidden"], config["dropout"])
+    if config["size"] < network.least:
+        raise TrainingError(f"{arch} needs images of at least {network.least} pixels, not {config['size']}")
+    return network
+
+
+def read_checkpoint(file: Path) -> dict[str, Any]:
+    """The parts of a file that torch.save wrote, on the CPU. @raises TrainingError if it is none."""
+    if not file.is_file():
+        raise TrainingError(f"no checkpoint at {file}")
+    try:
+        kept = torch.load(file, map_location="cpu")
+    except (OSError, RuntimeError, EOFError, UnpicklingError, BadZipFile, AttributeError, ImportError, ValueError) as reason:
+        raise TrainingError(f"{file} is not a readable checkpoint: {str(reason).splitlines()[0]}") from reason
+    if not isinstance(kept, dict):
+        raise TrainingError(f"{file} holds no named tensors but a {type(kept).__name__}")
+    return kept
+
+
+def load_run(file: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """The averaged network of a checkpoint of ours, ready to be asked, and its configuration.
+
+    @raises TrainingError if the file is no checkpoint of `train fit`.
+    """
+    kept = read_checkpoint(file)
+    if not {"config", "average"} <= kept.keys():
+        raise TrainingError(f"{file} is no checkpoint of `train fit`")
+    network = build(kept["config"])
+    network.load_state_dict(kept["average"])
+    return network.eval(), kept["config"]
