@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import type { ModelIdentity } from '../analysis.ts';
+import { referenceSchema } from '../drift/reference.ts';
 import { declaredTensors } from './onnx-graph.ts';
 import type { DeclaredTensor } from './onnx-graph.ts';
 
@@ -119,7 +120,7 @@ export const writtenSchema = z.strictObject({
   /** What it was accepted with; free, shown by `hilum models`. */
   figures: z.record(z.string(), z.unknown()).default({}),
   /** Distributions on the set that it was accepted with, by which drift is told. */
-  reference: z.record(z.string(), z.unknown()).optional(),
+  reference: referenceSchema.optional(),
 });
 type Written = z.infer<typeof writtenSchema>;
 
