@@ -1,4 +1,6 @@
 // What one run of one model version on one frame came to. The words are those of docs/architecture.md.
+import type { Severity } from '../storage/entities/severity.ts';
+import type { ImageStatistics } from './drift/image-statistics.ts';
 
 export interface ModelIdentity {
   name: string;
@@ -25,9 +27,9 @@ export interface Region {
 
 export interface AnalyzedOutcome {
   status: 'analyzed';
-  /** Label of the positive finding. */
+  /** The most probable of the model's positive labels. */
   label: string;
-  /** Calibrated probability of the positive finding, 0 to 1. */
+  /** Calibrated probability that one of the positive labels is true, 0 to 1; the score of each is in `scores`. */
   probability: number;
   threshold: number;
   /** probability >= threshold */
@@ -38,6 +40,8 @@ export interface AnalyzedOutcome {
   /** Execution provider that ran it: cpu, webgpu, cuda. */
   provider: string;
   milliseconds: number;
+  /** Of a positive image, where a model of the lungs serves the route. */
+  severity?: Severity;
 }
 export interface NotAnalyzableOutcome {
   status: 'not-analyzable';
@@ -61,6 +65,7 @@ export interface StoredOutcome {
   provider: string | null;
   milliseconds: number | null;
   regions: Region[] | null;
+  severity: Severity | null;
 }
 
 export function outcomeOf(stored: StoredOutcome): AnalysisOutcome {
@@ -75,5 +80,6 @@ export function outcomeOf(stored: StoredOutcome): AnalysisOutcome {
     regions: (stored.regions ?? []).map(({ x, y, width, height, label, score, trackingUid }) => ({ x, y, width, height, label, score, trackingUid })),
     provider: stored.provider ?? '',
     milliseconds: stored.milliseconds ?? 0,
+    ...(stored.severity && { severity: stored.severity }),
   };
 }

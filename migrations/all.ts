@@ -1,5 +1,6 @@
 // Every migration, oldest first.
 import type { MigrationClass } from '../storage/database.ts';
 import { Initial1763640000000 } from './1763640000000-initial.ts';
+import { Severity1790000000002 } from './1790000000002-severity.ts';
 
-export const MIGRATIONS: MigrationClass[] = [Initial1763640000000];
+export const MIGRATIONS: MigrationClass[] = [Initial1763640000000, Severity1790000000002];

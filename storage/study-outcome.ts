@@ -23,7 +23,7 @@ const REFRESH = `
     from analyses where instance in (select id from images)
     order by instance, frame, model_name, id desc
   ), best as (
-    select probability, threshold, positive from newest
+    select probability, threshold, positive, severity from newest
     where status = 'analyzed' and not exists (select from studies where study_instance_uid = $1 and conflict is not null)
     order by positive desc, probability desc limit 1
   ), summary as (
@@ -37,7 +37,7 @@ const REFRESH = `
     from newest
   )
   update studies set
-    probability = best.probability, threshold = best.threshold, positive = best.positive, regions = summary.regions,
+    probability = best.probability, threshold = best.threshold, positive = best.positive, severity = best.severity, regions = summary.regions,
     analysis = case
       when studies.conflict is not null then 'not-analyzable'
       when not exists (select from images) then 'not-routed'

@@ -101,12 +101,12 @@ export class WorkitemsRepository {
       await lockStudy(transaction, studyInstanceUid);
       const [row]: { id: string }[] = await transaction.query(
         `insert into analyses (instance, frame, model_name, model_version, model_sha256, settings_digest, status, reason, label,
-           probability, threshold, positive, scores, provider, milliseconds, analyzed_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, now()) on conflict do nothing returning id`,
+           probability, threshold, positive, scores, provider, milliseconds, severity, analyzed_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, now()) on conflict do nothing returning id`,
         [
           analysis.instance, analysis.frame, analysis.modelName, analysis.modelVersion, analysis.modelSha256, analysis.settingsDigest,
           analysis.status, analysis.reason, analysis.label, analysis.probability, analysis.threshold, analysis.positive,
-          JSON.stringify(analysis.scores), analysis.provider, analysis.milliseconds,
+          JSON.stringify(analysis.scores), analysis.provider, analysis.milliseconds, analysis.severity && JSON.stringify(analysis.severity),
         ],
       );
       if (row)

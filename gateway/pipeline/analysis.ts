@@ -59,6 +59,7 @@ async function analyzeFrame(image: ImageRow & { analyzed: AnalyzedFrame[] }, fra
       scores: analyzed?.scores ?? null,
       provider: analyzed?.provider ?? null,
       milliseconds: analyzed?.milliseconds ?? null,
+      severity: analyzed?.severity ?? null,
       regions: analyzed?.regions ?? [],
     },
     modelsOf(options),

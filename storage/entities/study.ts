@@ -1,6 +1,7 @@
 // Patient, study and series: who and what the instances belong to, and where the study stands (docs/architecture.md).
 import { EntitySchema } from 'typeorm';
 import type { PersonName } from '../dicom/dataset.ts';
+import type { Severity } from './severity.ts';
 
 export interface Patient {
   id: string;
@@ -54,6 +55,8 @@ export interface Study {
   threshold: number | null;
   positive: boolean | null;
   regions: number;
+  /** Of the image whose probability counts. */
+  severity: Severity | null;
 }
 
 export const StudyEntity = new EntitySchema<Study>({
@@ -83,6 +86,7 @@ export const StudyEntity = new EntitySchema<Study>({
     threshold: { type: 'double precision', nullable: true },
     positive: { type: 'boolean', nullable: true },
     regions: { type: 'integer', default: 0 },
+    severity: { type: 'jsonb', nullable: true },
   },
 });
 

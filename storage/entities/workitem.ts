@@ -1,5 +1,6 @@
 // The unit of AI work on a study, and what each run of a model on a frame came to.
 import { EntitySchema } from 'typeorm';
+import type { Severity } from './severity.ts';
 
 /** waiting: the study is still coming in; running: closed, analyses and results under way; completed: its results are stored. */
 export type WorkitemState = 'waiting' | 'running' | 'completed';
@@ -54,6 +55,8 @@ export interface Analysis {
   scores: Record<string, number> | null;
   provider: string | null;
   milliseconds: number | null;
+  /** Of a positive image, where a model of the lungs serves the route. */
+  severity: Severity | null;
   analyzedAt: Date;
 }
 
@@ -77,6 +80,7 @@ export const AnalysisEntity = new EntitySchema<Analysis>({
     scores: { type: 'jsonb', nullable: true },
     provider: { type: 'text', nullable: true },
     milliseconds: { type: 'double precision', nullable: true },
+    severity: { type: 'jsonb', nullable: true },
     analyzedAt: { type: 'timestamptz' },
   },
 });
