@@ -9,7 +9,6 @@ import { Gate } from './runtime/gate.ts';
 import { ModelPackageError } from './runtime/manifest.ts';
 import type { ModelPackage } from './runtime/manifest.ts';
 import { ModelRunner } from './runtime/model-runner.ts';
-import { positiveLabel } from './runtime/outputs.ts';
 import { chooseProvider, startWorker } from './runtime/providers.ts';
 import type { ProviderReport } from './runtime/providers.ts';
 import { placeRegions } from './runtime/regions.ts';
@@ -149,17 +148,16 @@ class WorkerAnalyzer implements Analyzer {
     if (prepared.status !== 'ready') return { status: prepared.status, reason: prepared.reason };
 
     const { reading, provider, milliseconds } = await runner.infer(prepared.pixels, priority);
-    const label = positiveLabel(manifest).name;
     const regions = placeRegions(reading.boxes, prepared.placement, {
       uidRoot: this.#uidRoot,
       instance: request.digest ?? prepared.sopInstanceUid,
       frame,
       sha256: identity.sha256,
-      label,
+      label: reading.label,
     });
     return {
       status: 'analyzed',
-      label,
+      label: reading.label,
       probability: reading.probability,
       threshold: manifest.operatingPoint.threshold,
       positive: reading.positive,
@@ -167,6 +165,7 @@ class WorkerAnalyzer implements Analyzer {
       regions,
       provider,
       milliseconds: Math.round(prepared.milliseconds + milliseconds),
+      statistics: prepared.statistics,
     };
   }
 

@@ -1,4 +1,4 @@
-// Regions of a segmentation: the connected parts of a probability map, each as the box around it.
+// Regions of a segmentation or a class activation map: the connected parts of a probability map, each as the box around it.
 import type { Box } from './outputs.ts';
 
 export interface ProbabilityMap {
@@ -9,22 +9,23 @@ export interface ProbabilityMap {
 }
 
 /**
- * Parts of the map at or above the threshold, joined over edges (4-connected), as boxes in pixels of the input, score = mean
+ * Parts of the map at or above the threshold (`relative`: that share of the map's highest value), joined over edges (4-connected), as boxes in pixels of the input, score = mean
  * probability, best first.
  */
 export function maskRegions(
   map: ProbabilityMap,
   input: { width: number; height: number },
-  options: { threshold: number; minArea: number; maxRegions: number },
+  options: { threshold: number; relative: boolean; minArea: number; maxRegions: number },
 ): Box[] {
+  const threshold = options.relative ? options.threshold * map.values.reduce((highest, value) => Math.max(highest, value), 0) : options.threshold;
   const seen = new Uint8Array(map.values.length);
   const least = Math.max(1, options.minArea * map.values.length);
   const scaleX = input.width / map.width;
   const scaleY = input.height / map.height;
   const boxes: Box[] = [];
   for (let start = 0; start < map.values.length; start++) {
-    if (seen[start] || map.values[start]! < options.threshold) continue;
-    const part = connectedPart(map, start, options.threshold, seen);
+    if (seen[start] || map.values[start]! < threshold) continue;
+    const part = connectedPart(map, start, threshold, seen);
     if (part.area < least) continue;
     boxes.push({
       x1: part.left * scaleX,
@@ -35,6 +36,33 @@ export function maskRegions(
     });
   }
   return boxes.toSorted((one, other) => other.score - one.score).slice(0, options.maxRegions);
+}
+
+/** On a side; with fewer, the boxes would have no edges but those of the network's last cells. */
+const FINE = 64;
+
+/** A coarse map on a finer grid, bilinear between the centres of its cells: what a class activation map means between them. */
+export function interpolated({ values, width, height }: ProbabilityMap): ProbabilityMap {
+  const factor = Math.ceil(FINE / Math.min(width, height));
+  if (factor <= 1) return { values, width, height };
+  const columns = Array.from({ length: width * factor }, (_, x) => neighbours(x, factor, width));
+  const rows = Array.from({ length: height * factor }, (_, y) => neighbours(y, factor, height));
+  const fine = new Float32Array(columns.length * rows.length);
+  rows.forEach(([top, bottom, down], y) =>
+    columns.forEach(([left, right, across], x) => {
+      const upper = values[top * width + left]! * (1 - across) + values[top * width + right]! * across;
+      const lower = values[bottom * width + left]! * (1 - across) + values[bottom * width + right]! * across;
+      fine[y * columns.length + x] = upper * (1 - down) + lower * down;
+    }),
+  );
+  return { values: fine, width: columns.length, height: rows.length };
+}
+
+/** The cells before and after a place of the finer grid, and how far it is from the first to the second; beyond the last centre there is one alone. */
+function neighbours(place: number, factor: number, size: number): [before: number, after: number, share: number] {
+  const at = Math.min(size - 1, Math.max(0, (place + 0.5) / factor - 0.5));
+  const before = Math.floor(at);
+  return [before, Math.min(size - 1, before + 1), at - before];
 }
 
 function connectedPart({ values, width, height }: ProbabilityMap, start: number, threshold: number, seen: Uint8Array) {

@@ -1,5 +1,5 @@
 // From a model's output tensors to scores, a calibrated probability and boxes, as the manifest says how to read them.
-import { maskRegions } from './mask.ts';
+import { interpolated, maskRegions } from './mask.ts';
 import type { Label, Manifest } from './manifest.ts';
 
 /** One output of a run: float32, row-major, the first axis is the image of the batch. */
@@ -19,8 +19,11 @@ export interface Box {
 
 /** What a model said about one image, before it is placed in the stored image. */
 export interface Reading {
-  /** Every label by name, 0 to 1; the positive one calibrated. */
+  /** Every label by name, 0 to 1, calibrated. */
   scores: Record<string, number>;
+  /** The most probable of the positive labels. */
+  label: string;
+  /** That one of the positive labels is true. */
   probability: number;
   positive: boolean;
   boxes: Box[];
@@ -37,14 +40,16 @@ function readOne(manifest: Manifest, tensor: Slice): Reading {
   const { outputs } = manifest;
   const candidates = outputs.boxes ? readBoxes(manifest, tensor) : outputs.mask ? readMask(manifest, tensor) : [];
   const scores = labelScores(manifest, outputs.logit ? tensor(outputs.logit.tensor, 2).data : highestScore(manifest, candidates, tensor));
-  const probability = scores[positiveLabel(manifest).name] ?? 0;
+  const found = positiveLabels(manifest).map(({ name }) => ({ name, score: scores[name] ?? 0 }));
+  const label = found.reduce((best, each) => (each.score > best.score ? each : best)).name;
+  const probability = Math.min(1, found.reduce((sum, { score }) => sum + score, 0));
   const positive = probability >= manifest.operatingPoint.threshold;
-  return { scores, probability, positive, boxes: positive ? selectBoxes(manifest, candidates) : [] };
+  return { scores, label, probability, positive, boxes: positive ? selectBoxes(manifest, candidates) : [] };
 }
 
-/** The label whose probability decides. */
-export function positiveLabel(manifest: Manifest): Label {
-  return manifest.labels.find(({ positive }) => positive)!;
+/** The labels that are findings; their probability together decides. */
+export function positiveLabels(manifest: Pick<Manifest, 'labels'>): Label[] {
+  return manifest.labels.filter(({ positive }) => positive);
 }
 
 /** Without a logit of its own, an image is as positive as its best place. */
@@ -53,18 +58,28 @@ function highestScore({ outputs }: Manifest, candidates: readonly Box[], tensor:
   return Float32Array.of(toLogit(scores.reduce((highest, score) => Math.max(highest, score), 0)));
 }
 
-/** Scores by label from the logits of one image; the positive label's is calibrated, the others share what is left. */
+/** Scores by label from the logits of one image, calibrated as the manifest says. */
 export function labelScores(manifest: Manifest, logits: Float32Array): Record<string, number> {
   const { labels, calibration } = manifest;
   if (logits.length !== labels.length) throw new Error(`the model answered ${logits.length} logits for ${labels.length} labels`);
-  const activation = manifest.outputs.logit?.activation ?? (labels.length === 1 ? 'sigmoid' : 'softmax');
-  const raw = activation === 'softmax' ? softmax(logits) : Array.from(logits, sigmoid);
-  const positive = labels.findIndex((label) => label.positive);
-  const logit = activation === 'softmax' ? toLogit(raw[positive]!) : logits[positive]!;
-  const calibrated = calibration.method === 'platt' ? sigmoid(calibration.scale * logit + calibration.offset) : raw[positive]!;
-  const rest = 1 - raw[positive]!;
-  const share = activation === 'softmax' && rest > 0 ? (1 - calibrated) / rest : 1;
-  return Object.fromEntries(labels.map(({ name }, index) => [name, index === positive ? calibrated : raw[index]! * share]));
+  const shifted = calibration.method === 'vector' ? logits.map((logit, index) => calibration.scale[index]! * logit + calibration.offset[index]!) : logits;
+  const softly = (manifest.outputs.logit?.activation ?? (labels.length === 1 ? 'sigmoid' : 'softmax')) === 'softmax';
+  const scores = softly ? softmax(shifted) : Array.from(shifted, sigmoid);
+  const calibrated = calibration.method === 'platt' ? platt(manifest, scores, shifted, softly, calibration) : scores;
+  return Object.fromEntries(labels.map(({ name }, index) => [name, calibrated[index]!]));
+}
+
+/**
+ * Platt's calibration of the positive labels together. Each keeps its share of their sum; of labels that exclude each other the
+ * negative ones share what is left.
+ */
+function platt({ labels }: Manifest, scores: number[], logits: Float32Array, softly: boolean, { scale, offset }: { scale: number; offset: number }): number[] {
+  const sum = scores.reduce((total, score, index) => (labels[index]!.positive ? total + score : total), 0);
+  const logOdds = softly ? toLogit(sum) : logits[labels.findIndex(({ positive }) => positive)]!;
+  const calibrated = sigmoid(scale * logOdds + offset);
+  const share = sum > 0 ? calibrated / sum : 1;
+  const rest = softly && sum < 1 ? (1 - calibrated) / (1 - sum) : 1;
+  return scores.map((score, index) => score * (labels[index]!.positive ? share : rest));
 }
 
 /** Boxes of one image in pixels of the input, any score, best first; what is not a box is left out. */
@@ -87,11 +102,12 @@ function readBoxes({ input, outputs }: Manifest, tensor: Slice): Box[] {
   return boxes.toSorted((one, other) => other.score - one.score);
 }
 
-function readMask({ input, outputs }: Manifest, tensor: Slice): Box[] {
+function readMask({ input, outputs, task }: Manifest, tensor: Slice): Box[] {
   const { activation, ...options } = outputs.mask!;
   const { data, dims } = tensor(options.tensor, 4);
   const values = activation === 'sigmoid' ? data.map(sigmoid) : data;
-  return maskRegions({ values, width: dims[3]!, height: dims[2]! }, { width: input.width, height: input.height }, options);
+  const map = { values, width: dims[3]!, height: dims[2]! };
+  return maskRegions(task === 'classification' ? interpolated(map) : map, { width: input.width, height: input.height }, options);
 }
 
 /**

@@ -7,6 +7,8 @@ import type { Reading } from '../../ai/runtime/outputs.ts';
 import { placeRegions } from '../../ai/runtime/regions.ts';
 
 const opacity = { name: 'opacity', positive: true, code: { value: '112001', scheme: 'DCM', meaning: 'Opacity' } };
+const bacterial = { name: 'bacterial', positive: true, code: { value: '53084003', scheme: 'SCT', meaning: 'Bacterial pneumonia' } };
+const viral = { name: 'viral', positive: true, code: { value: '75570004', scheme: 'SCT', meaning: 'Viral pneumonia' } };
 const normal = { name: 'normal', code: { value: '17621005', scheme: 'SCT', meaning: 'Normal' } };
 
 function manifest(changes: Record<string, unknown>): Manifest {
@@ -57,7 +59,71 @@ describe('classification', () => {
   it('reads one logit as a sigmoid and is positive at the threshold itself', () => {
     const single = manifest({ task: 'classification', outputs: { logit: { tensor: 'logit' } } });
     const [reading] = readOutputs(single, { logit: tensor([1, 1], [0]) }, 1);
-    assert.deepEqual(reading, { scores: { opacity: 0.5 }, probability: 0.5, positive: true, boxes: [] });
+    assert.deepEqual(reading, { scores: { opacity: 0.5 }, label: 'opacity', probability: 0.5, positive: true, boxes: [] });
+  });
+
+  describe('with several positive labels', () => {
+    const threeClasses = (changes: object = {}) =>
+      manifest({ task: 'classification', outputs: { logit: { tensor: 'logit' } }, labels: [normal, bacterial, viral], ...changes });
+    const read = (model: Manifest, ...logits: number[]): Reading => readOutputs(model, { logit: tensor([1, 3], logits) }, 1)[0]!;
+    const sum = (scores: Record<string, number>): number => Object.values(scores).reduce((total, score) => total + score, 0);
+
+    it('is as probable as they are together, and called by the more probable one', () => {
+      const powers = [1, Math.exp(0.5), Math.exp(0.75)];
+      const total = powers.reduce((all, power) => all + power);
+      const reading = read(threeClasses(), 0, 0.5, 0.75);
+      close(reading.probability, (powers[1]! + powers[2]!) / total);
+      close(reading.scores['viral'], powers[2]! / total);
+      assert.deepEqual([reading.label, reading.positive], ['viral', true]);
+      assert.equal(read(threeClasses(), 2, 0.5, 0.75).positive, false);
+    });
+
+    it('counts as positive though neither reaches the threshold by itself', () => {
+      const reading = read(threeClasses(), 0.5, 0.25, 0);
+      assert.ok(Math.max(reading.scores['bacterial']!, reading.scores['viral']!) < 0.5);
+      assert.deepEqual([reading.label, reading.positive], ['bacterial', true]);
+    });
+
+    it('is calibrated as a whole by Platt: each keeps its share, and all add up to one', () => {
+      const plain = read(threeClasses(), 1, 0, 2);
+      const { probability, scores } = read(threeClasses({ calibration: { method: 'platt', scale: 0.5, offset: -0.25 } }), 1, 0, 2);
+      close(probability, sigmoid(0.5 * Math.log(plain.probability / (1 - plain.probability)) - 0.25));
+      close(scores['viral']! / scores['bacterial']!, plain.scores['viral']! / plain.scores['bacterial']!);
+      close(sum(scores), 1);
+      const certain = read(threeClasses({ calibration: { method: 'platt', scale: 1, offset: 0 } }), -100, 0, 100);
+      close(certain.probability, 1);
+      close(sum(read(threeClasses({ calibration: { method: 'platt', scale: 1, offset: 0 } }), 200, 0, 0).scores), 1);
+    });
+
+    it('is calibrated label by label by a vector, before the softmax', () => {
+      const vector = { calibration: { method: 'vector', scale: [1, 0.5, 2], offset: [0, 1, -1] } };
+      assert.deepEqual(read(threeClasses(vector), 1, 2, 0.5).scores, read(threeClasses(), 1, 2, 0).scores);
+    });
+  });
+
+  describe('with a class activation map', () => {
+    const logit = { tensor: 'logit' };
+    const mapped = (changes: object) => manifest({ task: 'classification', outputs: { logit, mask: { tensor: 'cam', activation: 'none', ...changes } } });
+    /** 4 x 4 over an input of 100 x 100, with one warm cell. */
+    const cam = (cell: number, warm: number) => tensor([1, 1, 4, 4], Array.from({ length: 16 }, (_, at) => (at === cell ? warm : 0)));
+    const read = (changes: object, logits: number, map: ReturnType<typeof cam>): Reading => readOutputs(mapped(changes), { logit: tensor([1, 1], [logits]), cam: map }, 1)[0]!;
+
+    it('shows where the warmth is, around the middle of its cell and not along the cells', () => {
+      const [box, ...others] = read({ threshold: 0.5 }, 2, cam(6, 0.9)).boxes;
+      assert.deepEqual(others, []);
+      close((box!.x1 + box!.x2) / 2, 62.5);
+      close((box!.y1 + box!.y2) / 2, 37.5);
+      assert.ok(box!.x2 - box!.x1 > 18 && box!.x2 - box!.x1 < 25, `${box!.x2 - box!.x1}`);
+    });
+
+    it('measures a relative threshold by the highest value of the map, which may be low', () => {
+      assert.deepEqual(read({ threshold: 0.5 }, 2, cam(6, 0.2)).boxes, []);
+      assert.equal(read({ threshold: 0.5, relative: true }, 2, cam(6, 0.2)).boxes.length, 1);
+    });
+
+    it('shows nothing on a negative image', () => {
+      assert.deepEqual(read({ threshold: 0.5, relative: true }, -1, cam(6, 0.9)).boxes, []);
+    });
   });
 
   it('refuses outputs that hold no numbers, or are missing, or are of another shape', () => {
