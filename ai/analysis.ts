@@ -42,6 +42,8 @@ export interface AnalyzedOutcome {
   milliseconds: number;
   /** Of a positive image, where a model of the lungs serves the route. */
   severity?: Severity;
+  /** Of this run's image, for the watch on drift; not kept with the outcome. */
+  statistics?: ImageStatistics;
 }
 export interface NotAnalyzableOutcome {
   status: 'not-analyzable';

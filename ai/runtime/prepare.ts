@@ -1,12 +1,16 @@
 // From a DICOM file to the pixels that a model takes: header, applicability, decoding, grayscale pipeline, size.
 // Pure but for reading the file; runs in the decode workers.
 import { stat } from 'node:fs/promises';
+import { headerStatistics, inputStatistics } from '../drift/image-statistics.ts';
+import type { ImageStatistics } from '../drift/image-statistics.ts';
 import { decodeFrame } from '../imaging/decode.ts';
 import type { StoredFrame } from '../imaging/decode.ts';
 import { displayFrame } from '../imaging/grayscale.ts';
+import type { DisplayFrame } from '../imaging/grayscale.ts';
 import { toModelInput } from '../imaging/resize.ts';
 import { frameCount } from '../../storage/dicom/frames.ts';
-import { text } from '../../storage/dicom/dataset.ts';
+import { text, texts } from '../../storage/dicom/dataset.ts';
+import type { Dataset } from '../../storage/dicom/dataset.ts';
 import { readPart10 } from '../../storage/dicom/part10.ts';
 import type { Part10 } from '../../storage/dicom/part10.ts';
 import { NotAnalyzableError } from '../../storage/errors.ts';
@@ -20,15 +24,29 @@ export interface PrepareRequest {
   frame: number;
   input: Manifest['input'];
   applicability: Manifest['applicability'];
+  /** A model of the lungs that is to see the same frame, decoded once for both. */
+  lungs?: Pick<Manifest, 'input' | 'applicability'> | undefined;
 }
+
+/** A frame as one model takes it. */
+export interface PreparedInput {
+  /** input.height x input.width, 0 black to 255 white as on the monitor. */
+  pixels: Uint8Array;
+  placement: Placement;
+}
+/** Why the lungs cannot be looked for in a frame that is fit for the finding, in words. */
+export interface NoLungsInput {
+  reason: string;
+}
+
 export type Prepared =
-  | {
+  | (PreparedInput & {
       status: 'ready';
-      /** input.height x input.width, 0 black to 255 white as on the monitor. */
-      pixels: Uint8Array;
-      placement: Placement;
+      statistics: ImageStatistics;
       sopInstanceUid: string;
-    }
+      /** Where the request has `lungs`. */
+      lungs?: PreparedInput | NoLungsInput | undefined;
+    })
   | { status: 'not-analyzable' | 'failed'; reason: string };
 
 /** Never throws: what is wrong with the file or image is the answer. */
@@ -41,7 +59,7 @@ export async function prepare(request: PrepareRequest): Promise<Prepared> {
   }
 }
 
-async function prepareFrame({ path, frame, input, applicability }: PrepareRequest): Promise<Prepared> {
+async function prepareFrame({ path, frame, input, applicability, lungs }: PrepareRequest): Promise<Prepared> {
   const file = await readOnce(path);
   const reason = whyNotApplicable(file.dataset, applicability);
   if (reason !== undefined) throw new NotAnalyzableError(reason);
@@ -54,22 +72,39 @@ async function prepareFrame({ path, frame, input, applicability }: PrepareReques
   const display = displayFrame(stored, file.dataset);
   if (isBlank(display.pixels)) throw new NotAnalyzableError('the image is blank: all its pixels have one value');
 
+  const prepared = await inputOf(display, stored, input);
+  return {
+    status: 'ready',
+    ...prepared,
+    statistics: { ...inputStatistics(prepared.pixels, input.width, input.height), ...headerStatistics(file.dataset, stored) },
+    sopInstanceUid: text(file.dataset, 'SOPInstanceUID') ?? '',
+    lungs: lungs && (lungsProblem(file.dataset, lungs) ?? (sameSize(lungs.input, input) ? prepared : await inputOf(display, stored, lungs.input))),
+  };
+}
+
+async function inputOf(display: DisplayFrame, { columns, rows }: StoredFrame, input: Manifest['input']): Promise<PreparedInput> {
   const { pixels, toImage } = await toModelInput(display, input);
   const [left, top] = toImage(0, 0);
   const [right, bottom] = toImage(input.width, input.height);
-  return {
-    status: 'ready',
-    pixels,
-    placement: {
-      scaleX: (right - left) / input.width,
-      scaleY: (bottom - top) / input.height,
-      offsetX: left,
-      offsetY: top,
-      columns: stored.columns,
-      rows: stored.rows,
-    },
-    sopInstanceUid: text(file.dataset, 'SOPInstanceUID') ?? '',
-  };
+  const placement = { scaleX: (right - left) / input.width, scaleY: (bottom - top) / input.height, offsetX: left, offsetY: top, columns, rows };
+  return { pixels, placement };
+}
+
+function sameSize(one: Manifest['input'], other: Manifest['input']): boolean {
+  return one.width === other.width && one.height === other.height && one.fit === other.fit;
+}
+
+/** Why this frame shows no lungs that could be measured, where its header tells. */
+function lungsProblem(header: Dataset, { applicability }: Pick<Manifest, 'applicability'>): NoLungsInput | undefined {
+  const reason = whyNotApplicable(header, applicability) ?? sidesProblem(header);
+  return reason === undefined ? undefined : { reason };
+}
+
+/** Which lung is the right one is told by its place, so that the image must lie as it is read: rows to the patient's left, columns to the feet. */
+function sidesProblem(header: Dataset): string | undefined {
+  const [row = '', column = ''] = texts(header, 'PatientOrientation');
+  if ((row === '' || row.startsWith('L')) && (column === '' || column.startsWith('F'))) return undefined;
+  return `the image is stored mirrored or turned (Patient Orientation ${row}\\${column})`;
 }
 
 /** The multi-frame file read last: its frames come one after the other, and finding them takes a walk through the whole file. */
