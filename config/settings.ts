@@ -107,6 +107,24 @@ const shape = z.strictObject({
       timeoutSeconds: z.number().positive().default(120),
     })
     .prefault({}),
+  drift: z
+    .strictObject({
+      /** Days, today among them, that are compared with the accepted distribution. */
+      windowDays: z.int().min(1).max(90).default(7),
+      /** Fewer images than this are not compared. */
+      minImages: z.int().min(20).default(100),
+      /** Population stability index at or above which a quantity counts as drifted. */
+      psiWarn: z.number().positive().default(0.2),
+      /** Change of the share of positives at or above which it counts as drifted. */
+      positiveWarn: z.number().positive().max(1).default(0.1),
+      checkMinutes: z.number().positive().max(24 * 60).default(60),
+      /** Distributions of older days are removed. */
+      keepDays: z.int().min(1).default(400),
+      /** Stations compared each by itself: those with the most images. */
+      maxStations: z.int().nonnegative().max(200).default(20),
+    })
+    .refine(({ keepDays, windowDays }) => keepDays >= windowDays, { path: ['keepDays'], error: 'must be at least windowDays' })
+    .prefault({}),
   peers: z.array(peer).default([]),
   acceptUnknownPeers: z.enum(['never', 'loopback', 'always']).default('loopback'),
   destinations: z.array(destination).default([]),

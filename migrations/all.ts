@@ -2,5 +2,6 @@
 import type { MigrationClass } from '../storage/database.ts';
 import { Initial1763640000000 } from './1763640000000-initial.ts';
 import { Severity1790000000002 } from './1790000000002-severity.ts';
+import { Drift1790000000003 } from './1790000000003-drift.ts';
 
-export const MIGRATIONS: MigrationClass[] = [Initial1763640000000, Severity1790000000002];
+export const MIGRATIONS: MigrationClass[] = [Initial1763640000000, Severity1790000000002, Drift1790000000003];

@@ -1,17 +1,13 @@
 // Workitems: from the images of a closed study to the rows of its results. SQL stands beside what it is for.
 import type { DataSource, EntityManager } from 'typeorm';
 import type { Dataset } from './dicom/dataset.ts';
+import { keepSample, type DriftSample } from './drift.repository.ts';
+import type { LeftOutModel } from './entities/instance.ts';
 import type { Analysis, RegionRow, Workitem } from './entities/workitem.ts';
 import type { Result } from './entities/result.ts';
+import { FRAMES_TO_ANALYZE } from './frames-to-analyze.ts';
 import { notifyStudy } from './study-events.ts';
 import { refreshStudy, ROUTED_IMAGES } from './study-outcome.ts';
-
-/** More frames than this are no radiograph; such an instance gets one analysis that says so. */
-export const MAX_FRAMES = 32;
-/** How many analyses an instance of so many frames gets from each model. */
-export const framesToAnalyze = (frames: number): number => (frames > MAX_FRAMES ? 1 : frames);
-/** The same in SQL. */
-const EXPECTED_FRAMES = `(case when instances.frames > ${MAX_FRAMES} then 1 else instances.frames end)`;
 
 export interface ImageRow {
   id: string;
@@ -37,11 +33,19 @@ export interface AnalyzedFrame {
 const IMAGE_COLUMNS = `instances.id, sop_instance_uid as "sopInstanceUid", sop_class_uid as "sopClassUid", series_instance_uid as "seriesInstanceUid",
   instances.study_instance_uid as "studyInstanceUid", digest, frames, instances.route, current, header, received_at as "receivedAt"`;
 
-export type NewAnalysis = Omit<Analysis, 'id' | 'analyzedAt'> & { regions: Omit<RegionRow, 'id' | 'analysis' | 'ordinal'>[] };
+export type NewAnalysis = Omit<Analysis, 'id' | 'analyzedAt'> & { regions: Omit<RegionRow, 'id' | 'analysis' | 'ordinal'>[]; sample?: DriftSample | undefined };
 export type StoredAnalysis = Analysis & { regions: RegionRow[] };
 
-/** What a route asks of each frame: the settings digests of its models, each of one version; none where the route is gone. */
-export type ModelsOf = (route: string) => string[];
+/** Who judges an image: the settings digests of models in use, each of one version; none where the route is gone. */
+export type ModelsOf = (route: string, header: Dataset) => string[];
+
+/** Which models of its route judge an image, and which do not. */
+export interface RecordedChoice {
+  instance: string;
+  /** Their settings digests. */
+  judgedBy: string[];
+  leftOut: LeftOutModel[];
+}
 
 /** Enqueues the job that a change of rows causes, in the same transaction. */
 export type Enqueue = (transaction: EntityManager) => Promise<void>;
@@ -90,6 +94,16 @@ export class WorkitemsRepository {
     return row;
   }
 
+  /** Keeps who judges an image, before they do. */
+  async recordChoice(studyInstanceUid: string, choice: RecordedChoice): Promise<void> {
+    await this.#dataSource.transaction(async (transaction) => {
+      await lockStudy(transaction, studyInstanceUid);
+      if (!(await recordChoices(transaction, [choice]))) return;
+      await refreshStudy(transaction, studyInstanceUid);
+      await notifyStudy(transaction, studyInstanceUid);
+    });
+  }
+
   /** Stores what a model said of a frame, once; a repeated analysis changes nothing. */
   async saveAnalysis(
     studyInstanceUid: string,
@@ -101,11 +115,11 @@ export class WorkitemsRepository {
       await lockStudy(transaction, studyInstanceUid);
       const [row]: { id: string }[] = await transaction.query(
         `insert into analyses (instance, frame, model_name, model_version, model_sha256, settings_digest, status, reason, label,
-           probability, threshold, positive, scores, provider, milliseconds, severity, analyzed_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, now()) on conflict do nothing returning id`,
+           finding, sought, probability, threshold, positive, scores, provider, milliseconds, severity, analyzed_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, now()) on conflict do nothing returning id`,
         [
           analysis.instance, analysis.frame, analysis.modelName, analysis.modelVersion, analysis.modelSha256, analysis.settingsDigest,
-          analysis.status, analysis.reason, analysis.label, analysis.probability, analysis.threshold, analysis.positive,
+          analysis.status, analysis.reason, analysis.label, analysis.finding, analysis.sought, analysis.probability, analysis.threshold, analysis.positive,
           JSON.stringify(analysis.scores), analysis.provider, analysis.milliseconds, analysis.severity && JSON.stringify(analysis.severity),
         ],
       );
@@ -115,12 +129,13 @@ export class WorkitemsRepository {
             `insert into regions (analysis, ordinal, x, y, width, height, label, score, tracking_uid) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
             [row.id, ordinal, region.x, region.y, region.width, region.height, region.label, region.score, region.trackingUid],
           );
+      if (row && analysis.sample) await keepSample(transaction, row.id, analysis.sample);
       await refreshStudy(transaction, studyInstanceUid);
       const running: { id: string; route: string }[] = await transaction.query(
         `select id, route from workitems where study_instance_uid = $1 and state = 'running' and instances @> array[$2::uuid]`,
         [studyInstanceUid, analysis.instance],
       );
-      for (const { id, route } of running) if ((await unanalyzed(transaction, id, modelsOf(route))).length === 0) await whenReady(id, transaction);
+      for (const { id, route } of running) if ((await unanalyzed(transaction, id, route, modelsOf)).length === 0) await whenReady(id, transaction);
       await notifyStudy(transaction, studyInstanceUid);
     });
   }
@@ -160,7 +175,7 @@ export class WorkitemsRepository {
          where study_instance_uid = $1 and state = 'running' and id <> $2`,
         [studyInstanceUid, workitem.id],
       );
-      const open = study.conflict === null ? await unanalyzed(transaction, workitem.id, modelsOf(workitem.route)) : [];
+      const open = study.conflict === null ? await unanalyzed(transaction, workitem.id, workitem.route, modelsOf) : [];
       if (open.length > 0) await next.analyze(open, transaction);
       else await next.whenReady(workitem.id, transaction);
       return { workitem: workitem.id };
@@ -203,8 +218,11 @@ export class WorkitemsRepository {
     });
   }
 
-  /** Stores the rows of results whose bytes are durable, makes them the current ones, and opens their deliveries. */
-  async complete(workitem: Workitem, results: NewResult[], deliveries: NewDelivery[], reason: string | null, enqueue: Enqueue): Promise<void> {
+  /**
+   * Stores the rows of results whose bytes are durable, makes them the current ones, and opens their deliveries.
+   * @param choices who judged each image; the study's outcome is theirs
+   */
+  async complete(workitem: Workitem, results: NewResult[], deliveries: NewDelivery[], choices: RecordedChoice[], reason: string | null, enqueue: Enqueue): Promise<void> {
     await this.#dataSource.transaction(async (transaction) => {
       await lockStudy(transaction, workitem.studyInstanceUid);
       const [done]: [unknown[], number] = await transaction.query(
@@ -220,6 +238,7 @@ export class WorkitemsRepository {
            values ($1, $2, 'pending', now(), now(), $3) on conflict do nothing`,
           [delivery.sopInstanceUid, delivery.destination, delivery.deadlineAt],
         );
+      await recordChoices(transaction, choices);
       await refreshStudy(transaction, workitem.studyInstanceUid);
       await enqueue(transaction);
       await notifyStudy(transaction, workitem.studyInstanceUid);
@@ -259,16 +278,34 @@ export async function lockStudy(transaction: EntityManager, studyInstanceUid: st
   await transaction.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [studyInstanceUid]);
 }
 
-/** The images of a workitem of which a frame has no analysis by one of the models with its settings; by any, where the route is gone. */
-async function unanalyzed(transaction: EntityManager, workitem: string, digests: string[]): Promise<string[]> {
-  const rows: { id: string }[] = await transaction.query(
-    `select instances.id from workitems join instances on instances.id = any(workitems.instances)
-     where workitems.id = $1 and ${EXPECTED_FRAMES} * greatest(1, cardinality($2::text[])) >
-       (select count(distinct (frame, settings_digest)) from analyses
-        where instance = instances.id and (cardinality($2) = 0 or settings_digest = any($2)))`,
-    [workitem, digests],
+/** @returns whether any was another before */
+async function recordChoices(transaction: EntityManager, choices: RecordedChoice[]): Promise<boolean> {
+  const [changed]: [unknown[], number] = await transaction.query(
+    `update instances set judged_by = array(select jsonb_array_elements_text(choice->'judgedBy')), left_out = choice->'leftOut'
+     from jsonb_array_elements($1::jsonb) as choice
+     where id = (choice->>'instance')::uuid
+       and (judged_by, left_out) is distinct from (array(select jsonb_array_elements_text(choice->'judgedBy')), choice->'leftOut')
+     returning 1`,
+    [JSON.stringify(choices)],
   );
-  return rows.map(({ id }) => id);
+  return changed.length > 0;
+}
+
+/** The images of a workitem of which a frame has no analysis by one of the models that judge it; by any, where the route is gone. */
+async function unanalyzed(transaction: EntityManager, workitem: string, route: string, modelsOf: ModelsOf): Promise<string[]> {
+  const rows: { id: string; header: Dataset; frames: number; spoken: Record<string, number> }[] = await transaction.query(
+    `select instances.id, header, ${FRAMES_TO_ANALYZE} as frames,
+       (select coalesce(json_object_agg(settings_digest, frames), '{}') from (
+          select settings_digest, count(distinct frame) as frames from analyses where instance = instances.id group by settings_digest) as said) as spoken
+     from workitems join instances on instances.id = any(workitems.instances) where workitems.id = $1`,
+    [workitem],
+  );
+  const isOpen = ({ header, frames, spoken }: (typeof rows)[number]): boolean => {
+    const judges = modelsOf(route, header);
+    const isDone = (digest: string): boolean => (spoken[digest] ?? 0) >= frames;
+    return judges.length > 0 ? !judges.every(isDone) : !Object.keys(spoken).some(isDone);
+  };
+  return rows.filter(isOpen).map(({ id }) => id);
 }
 
 async function newestAnalyses(transaction: EntityManager, instances: string[]): Promise<StoredAnalysis[]> {

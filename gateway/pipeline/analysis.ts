@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { AnalysisOutcome } from '../../ai/analysis.ts';
 import type { Analyzer } from '../../ai/analyzer.ts';
+import { sampleOf } from '../../ai/drift/sample.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { BlobStore } from '../../storage/blobs.ts';
 import { framesToAnalyze, MAX_FRAMES, type AnalyzedFrame, type ImageRow, type ModelsOf, type WorkitemsRepository } from '../../storage/workitems.repository.ts';
@@ -61,6 +62,7 @@ async function analyzeFrame(image: ImageRow & { analyzed: AnalyzedFrame[] }, fra
       milliseconds: analyzed?.milliseconds ?? null,
       severity: analyzed?.severity ?? null,
       regions: analyzed?.regions ?? [],
+      sample: sampleOf(outcome, image.header),
     },
     modelsOf(options),
     (workitemId, transaction) => queue.send('report', { workitemId }, { transaction }),
