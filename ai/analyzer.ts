@@ -12,6 +12,7 @@ import { ModelRunner } from './runtime/model-runner.ts';
 import { chooseProvider, startWorker } from './runtime/providers.ts';
 import type { ProviderReport } from './runtime/providers.ts';
 import { placeRegions } from './runtime/regions.ts';
+import { SEVERITY_SECONDS, SeverityMeter } from './severity/meter.ts';
 
 export interface AnalysisRequest {
   /** Part 10 file. */
@@ -24,11 +25,14 @@ export interface AnalysisRequest {
   priority?: number;
   /** Digest of the dataset, from which tracking UIDs are derived; the SOP Instance UID when not given. */
   digest?: string;
+  /** Whether to measure how much of the lungs a finding takes up, where there is a model of the lungs; true when not given. */
+  severity?: boolean;
   /** Gives up an image that is still waiting for its turn. */
   signal?: AbortSignal;
 }
 
 export interface Analyzer {
+  /** Those with a finding. */
   models(): ModelPackage[];
   /** What runs each model, and why not what the settings would rather have. */
   providers(): ProviderReport[];
@@ -60,11 +64,13 @@ export class AnalyzerClosedError extends Error {
 /** Requests that may wait for one model; each is a path, so this bounds a caller gone wrong, not memory. */
 const MOST_WAITING = 100_000;
 
-/** @throws {ModelPackageError} when two models have one name, or one runs on no provider of the settings */
+/** @throws {ModelPackageError} when two models have one name or are both of the lungs, or one runs on no provider of the settings */
 export async function startAnalyzer(options: AnalyzerOptions): Promise<Analyzer> {
   const { models, inference, log } = options;
   const twice = models.find(({ manifest }, index) => models.findIndex((other) => other.manifest.name === manifest.name) < index);
   if (twice) throw new ModelPackageError(twice.folder, `another package is named "${twice.manifest.name}", too`);
+  const [, another] = models.filter(isOfLungs);
+  if (another) throw new ModelPackageError(another.folder, `another package has the purpose lungs, too`);
 
   const cores = availableParallelism();
   const pool = new DecodePool({ size: cores, timeoutSeconds: inference.timeoutSeconds, log });
@@ -76,7 +82,7 @@ export async function startAnalyzer(options: AnalyzerOptions): Promise<Analyzer>
     await Promise.all([pool.close(), ...running.map(({ runner }) => runner.close())]);
     throw failed.reason;
   }
-  return new WorkerAnalyzer(pool, running, options.uidRoot ?? '2.25');
+  return new WorkerAnalyzer(pool, running, options);
 }
 
 interface RunningModel {
@@ -93,7 +99,8 @@ async function startModel(model: ModelPackage, { inference, log }: AnalyzerOptio
   const runner = new ModelRunner(worker, {
     report,
     maxBatch,
-    timeoutSeconds: inference.timeoutSeconds,
+    // A worker that hangs is replaced when its image has been given up.
+    timeoutSeconds: isOfLungs(model) ? Math.min(SEVERITY_SECONDS, inference.timeoutSeconds) : inference.timeoutSeconds,
     log,
     start: async (provider) => (await startWorker(model, provider, options)).worker,
   });
@@ -101,15 +108,23 @@ async function startModel(model: ModelPackage, { inference, log }: AnalyzerOptio
   return { model, runner, gate: new Gate(cores + 2 * maxBatch, MOST_WAITING) };
 }
 
+function isOfLungs({ manifest }: ModelPackage): boolean {
+  return manifest.purpose === 'lungs';
+}
+
 class WorkerAnalyzer implements Analyzer {
   readonly #pool: DecodePool;
   readonly #running: Map<string, RunningModel>;
+  readonly #lungs: RunningModel | undefined;
+  readonly #meter: SeverityMeter | undefined;
   readonly #uidRoot: string;
   #closed = false;
 
-  constructor(pool: DecodePool, running: RunningModel[], uidRoot: string) {
+  constructor(pool: DecodePool, running: RunningModel[], { uidRoot = '2.25', log }: AnalyzerOptions) {
     this.#pool = pool;
-    this.#running = new Map(running.map((each) => [each.model.manifest.name, each]));
+    this.#running = new Map(running.filter(({ model }) => !isOfLungs(model)).map((each) => [each.model.manifest.name, each]));
+    this.#lungs = running.find(({ model }) => isOfLungs(model));
+    this.#meter = this.#lungs && new SeverityMeter(this.#lungs.model, this.#lungs.runner, log);
     this.#uidRoot = uidRoot;
   }
 
@@ -118,7 +133,7 @@ class WorkerAnalyzer implements Analyzer {
   }
 
   providers(): ProviderReport[] {
-    return [...this.#running.values()].map(({ runner }) => runner.report);
+    return this.#all().map(({ runner }) => runner.report);
   }
 
   async analyze(request: AnalysisRequest): Promise<AnalysisOutcome> {
@@ -144,7 +159,9 @@ class WorkerAnalyzer implements Analyzer {
   async #analyzeInside(request: AnalysisRequest, { model, runner }: RunningModel): Promise<AnalysisOutcome> {
     const { manifest, identity } = model;
     const { path, frame, priority = 0 } = request;
-    const prepared = await this.#pool.prepare({ path, frame, input: manifest.input, applicability: manifest.applicability }, priority);
+    const { input, applicability } = manifest;
+    const meter = request.severity === false ? undefined : this.#meter;
+    const prepared = await this.#pool.prepare({ path, frame, input, applicability, lungs: meter?.wants }, priority);
     if (prepared.status !== 'ready') return { status: prepared.status, reason: prepared.reason };
 
     const { reading, provider, milliseconds } = await runner.infer(prepared.pixels, priority);
@@ -155,6 +172,8 @@ class WorkerAnalyzer implements Analyzer {
       sha256: identity.sha256,
       label: reading.label,
     });
+    const finding = { regions, map: reading.map, input, placement: prepared.placement };
+    const severity = reading.positive && prepared.lungs ? await meter?.measure(finding, prepared.lungs, priority) : undefined;
     return {
       status: 'analyzed',
       label: reading.label,
@@ -166,12 +185,17 @@ class WorkerAnalyzer implements Analyzer {
       provider,
       milliseconds: Math.round(prepared.milliseconds + milliseconds),
       statistics: prepared.statistics,
+      ...(severity && { severity }),
     };
+  }
+
+  #all(): RunningModel[] {
+    return [...this.#running.values(), ...(this.#lungs ? [this.#lungs] : [])];
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const { gate } of this.#running.values()) gate.close(new AnalyzerClosedError());
-    await Promise.all([this.#pool.close(), ...[...this.#running.values()].map(({ runner }) => runner.close())]);
+    for (const { gate } of this.#all()) gate.close(new AnalyzerClosedError());
+    await Promise.all([this.#pool.close(), ...this.#all().map(({ runner }) => runner.close())]);
   }
 }

@@ -1,4 +1,5 @@
 // Regions of a segmentation or a class activation map: the connected parts of a probability map, each as the box around it.
+import type { OpaqueMap } from '../severity/opaque-share.ts';
 import type { Box } from './outputs.ts';
 
 export interface ProbabilityMap {
@@ -8,16 +9,20 @@ export interface ProbabilityMap {
   height: number;
 }
 
-/**
- * Parts of the map at or above the threshold (`relative`: that share of the map's highest value), joined over edges (4-connected), as boxes in pixels of the input, score = mean
- * probability, best first.
- */
+/** Which values of a map count. */
+interface MapThreshold {
+  threshold: number;
+  /** The threshold is a share of the map's highest value. */
+  relative: boolean;
+}
+
+/** Parts of the map at or above the threshold, joined over edges (4-connected), as boxes in pixels of the input, score = mean probability, best first. */
 export function maskRegions(
   map: ProbabilityMap,
   input: { width: number; height: number },
-  options: { threshold: number; relative: boolean; minArea: number; maxRegions: number },
+  options: MapThreshold & { minArea: number; maxRegions: number },
 ): Box[] {
-  const threshold = options.relative ? options.threshold * map.values.reduce((highest, value) => Math.max(highest, value), 0) : options.threshold;
+  const threshold = leastOf(map, options);
   const seen = new Uint8Array(map.values.length);
   const least = Math.max(1, options.minArea * map.values.length);
   const scaleX = input.width / map.width;
@@ -36,6 +41,16 @@ export function maskRegions(
     });
   }
   return boxes.toSorted((one, other) => other.score - one.score).slice(0, options.maxRegions);
+}
+
+/** The places of the map that count, as 1. */
+export function markedPlaces(map: ProbabilityMap, options: MapThreshold): OpaqueMap {
+  const least = leastOf(map, options);
+  return { values: Uint8Array.from(map.values, (value) => (value >= least ? 1 : 0)), width: map.width, height: map.height };
+}
+
+function leastOf({ values }: ProbabilityMap, { threshold, relative }: MapThreshold): number {
+  return relative ? threshold * values.reduce((highest, value) => Math.max(highest, value), 0) : threshold;
 }
 
 /** On a side; with fewer, the boxes would have no edges but those of the network's last cells. */

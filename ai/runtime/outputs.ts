@@ -1,5 +1,7 @@
 // From a model's output tensors to scores, a calibrated probability and boxes, as the manifest says how to read them.
-import { interpolated, maskRegions } from './mask.ts';
+import { lungFields, type LungFields, type NoLungFields } from '../severity/lung-fields.ts';
+import type { OpaqueMap } from '../severity/opaque-share.ts';
+import { interpolated, markedPlaces, maskRegions, type ProbabilityMap } from './mask.ts';
 import type { Label, Manifest } from './manifest.ts';
 
 /** One output of a run: float32, row-major, the first axis is the image of the batch. */
@@ -27,6 +29,10 @@ export interface Reading {
   probability: number;
   positive: boolean;
   boxes: Box[];
+  /** What the map of a positive image marks, where the model gives one. */
+  map?: OpaqueMap;
+  /** Of a model of the lungs, which says nothing else. */
+  lungs?: LungFields | NoLungFields;
 }
 
 /** @throws {Error} when a tensor is missing, of another shape than the manifest says, or holds no numbers */
@@ -37,14 +43,29 @@ export function readOutputs(manifest: Manifest, tensors: Record<string, OutputTe
 type Slice = (name: string, rank: number) => OutputTensor;
 
 function readOne(manifest: Manifest, tensor: Slice): Reading {
-  const { outputs } = manifest;
-  const candidates = outputs.boxes ? readBoxes(manifest, tensor) : outputs.mask ? readMask(manifest, tensor) : [];
+  const { input, outputs, purpose } = manifest;
+  if (purpose === 'lungs') return { ...NO_FINDING, lungs: readLungs(manifest, tensor) };
+  const map = outputs.mask && readMap(manifest, tensor);
+  const candidates = outputs.boxes ? readBoxes(manifest, tensor) : map ? maskRegions(map, input, outputs.mask!) : [];
   const scores = labelScores(manifest, outputs.logit ? tensor(outputs.logit.tensor, 2).data : highestScore(manifest, candidates, tensor));
   const found = positiveLabels(manifest).map(({ name }) => ({ name, score: scores[name] ?? 0 }));
   const label = found.reduce((best, each) => (each.score > best.score ? each : best)).name;
   const probability = Math.min(1, found.reduce((sum, { score }) => sum + score, 0));
   const positive = probability >= manifest.operatingPoint.threshold;
-  return { scores, label, probability, positive, boxes: positive ? selectBoxes(manifest, candidates) : [] };
+  if (!positive) return { scores, label, probability, positive, boxes: [] };
+  return { scores, label, probability, positive, boxes: selectBoxes(manifest, candidates), ...(map && { map: markedPlaces(map, outputs.mask!) }) };
+}
+
+const NO_FINDING = { scores: {}, label: '', probability: 0, positive: false, boxes: [] };
+
+function readLungs({ outputs }: Manifest, tensor: Slice): LungFields | NoLungFields {
+  const { activation, threshold, tensor: name } = outputs.mask!;
+  const { data, dims } = tensor(name, 4);
+  const [, lungs, height, width] = dims;
+  if (lungs !== 2) throw new Error(`the model answered ${lungs} lungs, not 2`);
+  const values = activation === 'sigmoid' ? data.map(sigmoid) : data;
+  const plane = width! * height!;
+  return lungFields({ values: values.subarray(0, plane), threshold }, { values: values.subarray(plane), threshold }, width!, height!);
 }
 
 /** The labels that are findings; their probability together decides. */
@@ -102,12 +123,12 @@ function readBoxes({ input, outputs }: Manifest, tensor: Slice): Box[] {
   return boxes.toSorted((one, other) => other.score - one.score);
 }
 
-function readMask({ input, outputs, task }: Manifest, tensor: Slice): Box[] {
-  const { activation, ...options } = outputs.mask!;
-  const { data, dims } = tensor(options.tensor, 4);
+function readMap({ outputs, task }: Manifest, tensor: Slice): ProbabilityMap {
+  const { activation, tensor: name } = outputs.mask!;
+  const { data, dims } = tensor(name, 4);
   const values = activation === 'sigmoid' ? data.map(sigmoid) : data;
   const map = { values, width: dims[3]!, height: dims[2]! };
-  return maskRegions(task === 'classification' ? interpolated(map) : map, { width: input.width, height: input.height }, options);
+  return task === 'classification' ? interpolated(map) : map;
 }
 
 /**

@@ -66,6 +66,7 @@ export function opaqueShare(
   }
   const outside = regions.findIndex(({ width, height }, index) => inLungs[index]! * Math.abs(stepX * stepY) < (1 - MOST_OUTSIDE) * width * height);
   if (outside >= 0) return { reason: `region ${outside + 1} lies outside the lungs found` };
+  if (opaque[RIGHT] + opaque[LEFT] === 0) return { reason: 'the map of the model marks no lung within its regions' };
   return {
     right: percentOf(opaque[RIGHT], area[RIGHT]),
     left: percentOf(opaque[LEFT], area[LEFT]),
