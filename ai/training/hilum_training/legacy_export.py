@@ -17,8 +17,8 @@ from onnx import TensorProto, helper, numpy_helper
 from .legacy_data import SIZE
 from .errors import TrainingError
 from .evaluate import NMS_IOU, answers, held_out_sets, load
-from .judge import Fitted, judge
-from .network import Reader
+from .legacy_judge import Fitted, judge
+from .networks.detector import Reader
 
 OPSET = 17
 # Small tensors (biases, constants of the decoding) gain nothing from float16, and box arithmetic needs float32.

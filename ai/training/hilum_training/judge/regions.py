@@ -1,0 +1,52 @@
+"""Regions as the gateway makes them (ai/runtime/mask.ts, outputs.ts): from a class activation map, or from boxes."""
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from .boxes import Found
+
+NMS_IOU = 0.5
+MOST_REGIONS = 10
+# A part of less than one hundredth of the radiograph is smaller than nearly every box that a reader draws.
+LEAST_AREA = 0.01
+
+
+@dataclass(frozen=True)
+class MapRule:
+    """Parts of a map from `threshold` on: a share of the map's highest value, since such maps have no scale of their own."""
+
+    threshold: float
+    least_area: float = LEAST_AREA
+
+
+def map_regions(log_odds: np.ndarray, rule: MapRule, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """A map [h, w] -> boxes [k, 4] in pixels of a `size` x `size` frame and scores [k] (the part's mean), best first."""
+    heat = 1 / (1 + np.exp(-log_odds.astype(np.float32)))
+    labelled, count = ndimage.label(heat >= rule.threshold * heat.max())
+    boxes, scores = [], []
+    for part, (rows, columns) in enumerate(ndimage.find_objects(labelled), 1):
+        member = labelled[rows, columns] == part
+        if member.sum() < max(1, rule.least_area * heat.size):
+            continue
+        boxes.append([columns.start, rows.start, columns.stop, rows.stop])
+        scores.append(heat[rows, columns][member].mean())
+    if not boxes:
+        return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
+    order = np.argsort(-np.array(scores), kind="stable")[:MOST_REGIONS]
+    scale = np.array([size / heat.shape[1], size / heat.shape[0]] * 2, np.float32)
+    return (np.array(boxes, np.float32) * scale)[order], np.array(scores, np.float32)[order]
+
+
+def reported(found: list[Found], probability: np.ndarray, threshold: float, score: float) -> list[Found]:
+    """What is told: nothing on an image called negative; else the boxes from `score` on, at most ten; where none
+    reaches it, the best one if it comes half way."""
+    told = []
+    for f, p in zip(found, probability):
+        keep = np.flatnonzero(f.scores >= score)[:MOST_REGIONS]
+        if len(keep) == 0 and len(f.scores) and f.scores[0] >= score / 2:
+            keep = np.array([0])
+        if p < threshold:
+            keep = keep[:0]
+        told.append(Found(f.boxes[keep], f.scores[keep], f.truth))
+    return told

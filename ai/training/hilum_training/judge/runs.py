@@ -1,0 +1,67 @@
+"""The runs that are judged or exported together, as one reader."""
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from ..errors import TrainingError
+from ..networks.build import load_run
+from .readers import ClassifierReader, detector_reader
+
+# What runs must share to be averaged, and to be judged on the same images.
+SHARED = ("task", "labels", "size")
+
+
+@dataclass
+class Runs:
+    """`labels` in the order of the logits; a single logit is that of the only one that is positive."""
+
+    folders: list[Path]
+    configs: list[dict[str, Any]]
+    networks: list[nn.Module]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return self.configs[0]
+
+    @property
+    def task(self) -> str:
+        return self.config["task"]
+
+    @property
+    def size(self) -> int:
+        return self.config["size"]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(self.config["labels"] if self.task == "type" else self.config["labels"][1:])
+
+    @property
+    def positive(self) -> tuple[bool, ...]:
+        return tuple(label != "normal" for label in self.labels)
+
+    def reader(self, flip: bool) -> nn.Module:
+        if self.task == "detection":
+            return detector_reader(self.networks, flip)
+        return ClassifierReader(self.networks, self.positive, flip).eval()
+
+
+def checkpoint(folder: Path, which: str) -> Path:
+    """`which` is best or last; a run without a best one yet has the last. @raises TrainingError if it has neither"""
+    for name in dict.fromkeys((which, "last")):
+        if (folder / f"{name}.pt").is_file():
+            return folder / f"{name}.pt"
+    raise TrainingError(f"no {which}.pt in {folder}: is it the --out of a `train fit`?")
+
+
+def load_runs(folders: Sequence[Path], which: str = "best") -> Runs:
+    """@raises TrainingError if a folder holds no run, or two are not of one task, size and set of labels"""
+    loaded = [load_run(checkpoint(folder, which)) for folder in folders]
+    runs = Runs(list(folders), [config for _, config in loaded], [network for network, _ in loaded])
+    for folder, config in zip(folders, runs.configs):
+        for key in SHARED:
+            if config[key] != runs.config[key]:
+                raise TrainingError(f"{folder} has {key} {config[key]}, but {folders[0]} has {runs.config[key]}: they cannot be averaged")
+    return runs
