@@ -14,6 +14,7 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<Command> }
   models: { summary: 'list the model packages', load: async () => (await import('./commands/models.ts')).modelsCommand },
   routes: { summary: 'say which route takes a file: routes test FILE…', load: async () => (await import('./commands/routes.ts')).routesCommand },
   deliveries: { summary: 'show deliveries, or send again what failed: deliveries [resend [--to DESTINATION] [--study UID]]', load: async () => (await import('./commands/deliveries.ts')).deliveriesCommand },
+  drift: { summary: 'compare the last days with the accepted distributions: drift [--model NAME] [--json] | drift accept --model NAME [--station S] [--from DAY --to DAY] | drift reset --model NAME', load: async () => (await import('./commands/drift.ts')).driftCommand },
   release: { summary: 'analyse a study that was held because its patients contradict: release STUDY_UID', load: async () => (await import('./commands/release.ts')).releaseCommand },
 };
 

@@ -15,6 +15,7 @@ import { MIGRATIONS } from '../migrations/all.ts';
 import { BlobStore } from '../storage/blobs.ts';
 import { createDataSource, migrate } from '../storage/database.ts';
 import { DeliveriesRepository } from '../storage/deliveries.repository.ts';
+import { DriftRepository } from '../storage/drift.repository.ts';
 import { EmbeddedPostgres } from '../storage/embedded-postgres.ts';
 import { lockHome } from '../storage/home-lock.ts';
 import { IntakeRepository } from '../storage/intake.repository.ts';
@@ -25,6 +26,9 @@ import { WorkitemsRepository } from '../storage/workitems.repository.ts';
 import { deliverDue } from './delivery/delivery.ts';
 import { StoredObjects } from './dicomweb/stored-objects.ts';
 import { startDimseServer, type DimseServer } from './dimse/server.ts';
+import { observeDrift } from './drift/metrics.ts';
+import { DriftMonitor } from './drift/monitor.ts';
+import { scheduleDriftChecks } from './drift/schedule.ts';
 import { ensurePage } from './http/build-page.ts';
 import type { HealthReport } from './http/health.ts';
 import { createMetrics, observe } from './http/metrics.ts';
@@ -112,6 +116,8 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
   const workitems = new WorkitemsRepository(dataSource);
   const deliveries = new DeliveriesRepository(dataSource);
   const repository = new IntakeRepository(dataSource);
+  const distributions = new DriftRepository(dataSource);
+  const drift = new DriftMonitor({ repository: distributions, settings: () => current.drift, models, log: log.child({ module: 'drift' }) });
 
   const indexer = new Indexer({
     settings, repository, queue, journal, blobs, log,
@@ -132,7 +138,10 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
     indexer.replay();
   }
 
-  if (analyzer) await serveAnalysis(analyzer);
+  if (analyzer) {
+    await serveAnalysis(analyzer);
+    cleanup.add(scheduleDriftChecks({ check: () => drift.check(), minutes: () => current.drift.checkMinutes, log }));
+  }
   const served = new Set<string>();
   if (has('delivery')) await serveDestinations(first);
   const dimse = has('intake') ? await listenDimse() : undefined;
@@ -145,6 +154,7 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
     indexed: (blobId) => indexer.indexed(blobId),
     dicomweb: new StoredObjects(dataSource, blobs),
     worklist: new PostgresWorklist(dataSource),
+    drift,
     metrics: metrics.registry,
   });
   // Both doors close at once.
@@ -155,6 +165,7 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
     queues: () => queue.depth(),
     deliveries: () => deliveries.summary(),
   });
+  observeDrift(metrics.registry, () => distributions.comparisons(drift.names));
   cleanup.add(followSettings(first, {
     changed: (next, restart) => {
       current = next;

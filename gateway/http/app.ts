@@ -7,6 +7,8 @@ import { renderInstance } from '../dicomweb/rendered.ts';
 import type { DicomwebSource } from '../dicomweb/source.ts';
 import { storeInstances, type InstanceReceiver } from '../dicomweb/stow-rs.ts';
 import { retrieveInstance, retrieveStudyMetadata } from '../dicomweb/wado-rs.ts';
+import { showDrift } from '../drift/http.ts';
+import type { DriftSource } from '../drift/report.ts';
 import { changeStudy, listWorklist, showStudy } from '../worklist/http.ts';
 import type { WorklistEvents, WorklistSource } from '../worklist/worklist.ts';
 import { accessLog } from './access-log.ts';
@@ -33,6 +35,7 @@ export interface HttpOptions {
   dicomweb: DicomwebSource;
   worklist: WorklistSource;
   events: WorklistEvents;
+  drift: DriftSource;
   health: HealthSource;
   /** Asked at each request, so that a port picked at start is the one told. */
   about(): About;
@@ -67,6 +70,7 @@ export async function createApp(options: HttpOptions): Promise<{ app: Express; s
   app.route('/api/studies/:study')
     .get((request, response) => showStudy(request, response, worklist))
     .patch((request, response) => changeStudy(request, response, worklist));
+  app.get('/api/drift', (request, response) => showDrift(request, response, options.drift));
   app.get('/api/events', (request, response) => streams.connect(request, response));
 
   app.post(['/dicomweb/studies', '/dicomweb/studies/:study'], (request, response) => storeInstances(request, response, options));

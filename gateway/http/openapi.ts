@@ -1,4 +1,5 @@
 // The description of the HTTP surface (OpenAPI 3.1), kept by hand beside app.ts; a test holds the two together.
+import { QUANTITY_NAMES } from '../../ai/drift/quantities.ts';
 import { READING_STATES } from '../worklist/worklist.ts';
 
 const problem = { description: 'Refused; the body says why', content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } };
@@ -86,6 +87,33 @@ const detail = {
   ],
 };
 
+const drift = {
+  type: 'object',
+  properties: {
+    windowDays: integer,
+    from: { ...text, format: 'date', description: 'In UTC, as `to`; both within' },
+    to: { ...text, format: 'date' },
+    minImages: integer,
+    drifted: { type: 'boolean', description: 'Any quantity of any model and station has passed its bound' },
+    models: list({
+      name: text,
+      version: text,
+      otherStations: { ...integer, description: 'Stations of these days that are not compared by themselves' },
+      places: list({
+        station: { ...nullable('string'), description: 'null: all stations together' },
+        images: integer,
+        accepted: { type: ['object', 'null'], description: 'By the site, of a station (null: all) and period; or by the package, with its set in words', properties: { by: oneOf('site', 'package'), station: nullable('string'), from: text, to: text, set: text } },
+        quantities: list({
+          quantity: oneOf(...QUANTITY_NAMES), images: integer,
+          psi: { ...number, description: 'Population stability index' }, ks: { ...number, description: 'Kolmogorov-Smirnov distance' }, p: { ...number, description: 'How likely chance alone does that' },
+          level: { ...number, description: 'Mean, of `positive` the share of positives' }, acceptedLevel: number,
+          drifted: { type: 'boolean' }, since: { ...nullable('string'), description: 'Since when it is so; null before the first check' },
+        }),
+      }),
+    }),
+  },
+};
+
 export function openApi(version: string) {
   const health = { 200: json('Well', ref('Health')), 503: json('Not well; the checks say what', ref('Health')) };
   return {
@@ -117,6 +145,9 @@ export function openApi(version: string) {
           responses: { 200: json('The study after that', ref('StudyDetail')), 400: problem, 404: problem, 413: problem, 415: problem },
         },
       },
+      '/api/drift': {
+        get: { summary: 'How the last days compare with the accepted distributions, by model and station (docs/drift.md)', responses: { 200: json('The report', ref('DriftReport')) } },
+      },
       '/api/events': {
         get: { summary: 'Server-sent events: `study` with {"studyInstanceUid"} after each change of an entry', responses: { 200: { description: 'The stream', content: { 'text/event-stream': {} } }, 503: problem } },
       },
@@ -146,6 +177,7 @@ export function openApi(version: string) {
         Health: { type: 'object', properties: { ok: { type: 'boolean' }, checks: { type: 'object', additionalProperties: { type: 'object', properties: { ok: { type: 'boolean' }, detail: text } } } } },
         About: { type: 'object', properties: { aeTitle: text, dimsePort: integer, version: text } },
         WorklistEntry: entry,
+        DriftReport: drift,
         StudyDetail: detail,
       },
     },

@@ -9,6 +9,7 @@ import { Registry } from 'prom-client';
 import { settingsSchema } from '../../config/settings.ts';
 import type { DicomwebSource, RetrievableInstance } from '../../gateway/dicomweb/source.ts';
 import type { InstanceReceiver } from '../../gateway/dicomweb/stow-rs.ts';
+import type { DriftReport } from '../../gateway/drift/report.ts';
 import type { HttpOptions } from '../../gateway/http/app.ts';
 import { startHttpServer, type HttpServer } from '../../gateway/http/server.ts';
 import { BlobStore } from '../../storage/blobs.ts';
@@ -69,6 +70,9 @@ function keyOf(study: string, series: string, sop: string): string {
   return `${study}/${series}/${sop}`;
 }
 
+/** Nothing has drifted. */
+export const STEADY: DriftReport = { windowDays: 7, from: '2026-01-01', to: '2026-01-07', minImages: 100, drifted: false, models: [] };
+
 export interface TestGateway {
   url: string;
   server: HttpServer;
@@ -92,6 +96,7 @@ export async function startTestGateway(options: Partial<HttpOptions> = {}): Prom
     dicomweb: store,
     worklist,
     events: worklist,
+    drift: { report: async () => STEADY },
     health: { live: () => ({ ok: true, checks: {} }), ready: async () => ({ ok: true, checks: { database: { ok: true } } }) },
     about: () => ({ aeTitle: 'HILUM', dimsePort: 11112, version: '0.1.0' }),
     metrics: new Registry(),
