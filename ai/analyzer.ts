@@ -8,6 +8,7 @@ import { DecodePool } from './runtime/decode-pool.ts';
 import { Gate } from './runtime/gate.ts';
 import { ModelPackageError } from './runtime/manifest.ts';
 import type { ModelPackage } from './runtime/manifest.ts';
+import { Precedence } from './runtime/precedence.ts';
 import { ModelRunner } from './runtime/model-runner.ts';
 import { chooseProvider, startWorker } from './runtime/providers.ts';
 import type { ProviderReport } from './runtime/providers.ts';
@@ -21,7 +22,7 @@ export interface AnalysisRequest {
   frame: number;
   /** Name of a model. */
   model: string;
-  /** Higher goes first; 0 when not given. */
+  /** Higher goes first; 0 when not given. Below 0 it waits until nothing else is under way, whichever model that is for. */
   priority?: number;
   /** Digest of the dataset, from which tracking UIDs are derived; the SOP Instance UID when not given. */
   digest?: string;
@@ -118,6 +119,7 @@ class WorkerAnalyzer implements Analyzer {
   readonly #lungs: RunningModel | undefined;
   readonly #meter: SeverityMeter | undefined;
   readonly #uidRoot: string;
+  readonly #precedence = new Precedence();
   #closed = false;
 
   constructor(pool: DecodePool, running: RunningModel[], { uidRoot = '2.25', log }: AnalyzerOptions) {
@@ -140,6 +142,12 @@ class WorkerAnalyzer implements Analyzer {
     if (this.#closed) throw new AnalyzerClosedError();
     const running = this.#running.get(request.model);
     if (!running) return { status: 'failed', reason: `there is no model "${request.model}"` };
+    const analyze = (): Promise<AnalysisOutcome> => this.#analyzeInTurn(request, running);
+    return (request.priority ?? 0) < 0 ? this.#precedence.afterwards(analyze, request.signal) : this.#precedence.first(analyze);
+  }
+
+  async #analyzeInTurn(request: AnalysisRequest, running: RunningModel): Promise<AnalysisOutcome> {
+    if (this.#closed) throw new AnalyzerClosedError();
     try {
       await running.gate.enter(request.priority ?? 0, request.signal);
     } catch (error) {

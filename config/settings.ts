@@ -52,6 +52,8 @@ const route = z.strictObject({
   /** Seconds of quiet after the last source instance until the study counts as complete. */
   completeAfterSeconds: z.number().nonnegative().default(30),
   models: z.array(name).min(1),
+  /** Candidates that run after these on the same images; what they say is kept and compared, and goes nowhere. */
+  shadow: z.array(name).default([]),
   deliver: z.array(z.strictObject({ to: name })).default([]),
 });
 
@@ -135,6 +137,7 @@ const shape = z.strictObject({
       when: { Modality: ['CR', 'DX'], BodyPartExamined: ['CHEST', 'THORAX', ''] },
       completeAfterSeconds: 30,
       models: ['opacity'],
+      shadow: [],
       deliver: [],
     },
   ]),
@@ -175,6 +178,11 @@ function checkReferences(settings: Settings, context: z.RefinementCtx): void {
       problem(['destinations', index, 'peer'], `peer "${peer.name}" has no host and port to call`);
   });
   settings.routes.forEach((route, index) => {
+    const named = [...route.models, ...route.shadow];
+    named.forEach((model, place) => {
+      const [list, at] = place < route.models.length ? ['models', place] : ['shadow', place - route.models.length];
+      if (named.indexOf(model) < place) problem(['routes', index, list, at], `model "${model}" is named twice in this route`);
+    });
     route.deliver.forEach(({ to }, place) => {
       if (!settings.destinations.some((destination) => destination.name === to))
         problem(['routes', index, 'deliver', place, 'to'], `there is no destination "${to}"`);

@@ -21,6 +21,7 @@ import { lockHome } from '../storage/home-lock.ts';
 import { IntakeRepository } from '../storage/intake.repository.ts';
 import { Journal } from '../storage/journal.ts';
 import { Receiver } from '../storage/receive.ts';
+import { ShadowRepository } from '../storage/shadow.repository.ts';
 import { StudyEvents } from '../storage/study-events.ts';
 import { WorkitemsRepository } from '../storage/workitems.repository.ts';
 import { deliverDue } from './delivery/delivery.ts';
@@ -38,6 +39,7 @@ import { closeStudy } from './pipeline/completion.ts';
 import { Indexer } from './pipeline/indexer.ts';
 import { JobQueue } from './pipeline/queue.ts';
 import { makeResults } from './pipeline/reporting.ts';
+import { shadowImage } from './pipeline/shadow.ts';
 import { PostgresWorklist } from './worklist/postgres-worklist.ts';
 
 export interface Gateway {
@@ -115,6 +117,7 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
   const journal = await Journal.open(home, log);
   const workitems = new WorkitemsRepository(dataSource);
   const deliveries = new DeliveriesRepository(dataSource);
+  const shadows = new ShadowRepository(dataSource);
   const repository = new IntakeRepository(dataSource);
   const distributions = new DriftRepository(dataSource);
   const drift = new DriftMonitor({ repository: distributions, settings: () => current.drift, models, log: log.child({ module: 'drift' }) });
@@ -184,7 +187,7 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
   async function serveAnalysis(started: Analyzer): Promise<void> {
     const digests = new Map(models.map(({ manifest }) => [manifest.name, digestOf(manifest)]));
     const settingsDigest = (model: string): string => digests.get(model) ?? '';
-    const shared = { settings, workitems, queue, blobs, settingsDigest };
+    const shared = { settings, models: () => models, workitems, queue, blobs, settingsDigest };
     await queue.work('analyze', ANALYSES, async (jobs, { log }) => {
       const onAnalysis = (model: string, outcome: { status: string; milliseconds?: number }): void => {
         metrics.analyses.inc({ model, status: outcome.status });
@@ -192,12 +195,16 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
       };
       await Promise.all(jobs.map(({ instanceId }) => analyzeImage(instanceId, { ...shared, log, analyzer: started, onAnalysis })));
     });
+    await queue.work('shadow', {}, async (jobs, { signal, log }) => {
+      const onShadow = (model: string, outcome: { status: string }): void => metrics.shadowAnalyses.inc({ model, status: outcome.status });
+      for (const { instanceId } of jobs) await shadowImage(instanceId, { ...shared, shadows, signal, log, analyzer: started, onShadow });
+    });
     await queue.work('close', { batch: 20 }, async (jobs, { log }) => {
       for (const { studyInstanceUid } of jobs) await closeStudy(studyInstanceUid, { ...shared, log });
     });
     await queue.work('report', { concurrency: 2 }, async (jobs, { log }) => {
       for (const { workitemId } of jobs)
-        await makeResults(workitemId, { ...shared, log, models: () => models, encode: (outcome) => encoder.encode(outcome) });
+        await makeResults(workitemId, { ...shared, log, encode: (outcome) => encoder.encode(outcome) });
     });
   }
 
@@ -245,7 +252,7 @@ const VERSION = (JSON.parse(await readFile(new URL('../package.json', import.met
 /** @throws {Error} naming the route and the model that is not there */
 function checkModels(settings: LoadedSettings, models: ModelPackage[]): void {
   for (const route of settings.routes)
-    for (const name of route.models)
+    for (const name of [...route.models, ...route.shadow])
       if (!models.some(({ manifest }) => manifest.name === name))
         throw new Error(`route "${route.name}" wants model "${name}"; the settings bring ${models.map(({ manifest }) => manifest.name).join(', ') || 'none'}`);
 }

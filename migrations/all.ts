@@ -1,7 +1,8 @@
 // Every migration, oldest first.
 import type { MigrationClass } from '../storage/database.ts';
 import { Initial1763640000000 } from './1763640000000-initial.ts';
+import { Shadow1790000000001 } from './1790000000001-shadow.ts';
 import { Severity1790000000002 } from './1790000000002-severity.ts';
 import { Drift1790000000003 } from './1790000000003-drift.ts';
 
-export const MIGRATIONS: MigrationClass[] = [Initial1763640000000, Severity1790000000002, Drift1790000000003];
+export const MIGRATIONS: MigrationClass[] = [Initial1763640000000, Shadow1790000000001, Severity1790000000002, Drift1790000000003];

@@ -26,7 +26,7 @@ export interface OutcomeImage {
 export interface ResultLabel {
   name: string;
   code: { value: string; scheme: string; meaning: string };
-  /** The finding whose probability is reported. */
+  /** A finding; where there are several, their probability together is compared with the threshold. */
   positive?: boolean;
 }
 
@@ -71,13 +71,18 @@ export interface EncodedResult {
   alternativeTo?: string;
 }
 
-/** The label of the positive finding; a name without a code where the manifest has none.
- * @throws {Error} if the model has no label at all */
-export function findingLabel(study: Pick<StudyOutcome, 'labels'>, name?: string): ResultLabel {
-  const label =
-    study.labels.find((candidate) => candidate.name === name) ??
-    study.labels.find((candidate) => candidate.positive === true) ??
-    study.labels[0];
+/**
+ * The label of this name, else the first that is a finding.
+ * @throws {Error} if the model has no label at all
+ */
+export function findingLabel({ labels }: { labels: readonly ResultLabel[] }, name?: string): ResultLabel {
+  const label = labels.find((candidate) => candidate.name === name) ?? findingLabels(labels)[0];
   if (!label) throw new Error('a result needs at least one label with its code');
   return label;
+}
+
+/** Those whose probability together is reported; the first where none is said to be. */
+export function findingLabels(labels: readonly ResultLabel[]): readonly ResultLabel[] {
+  const findings = labels.filter(({ positive }) => positive === true);
+  return findings.length > 0 ? findings : labels.slice(0, 1);
 }

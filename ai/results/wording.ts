@@ -1,6 +1,23 @@
 // What results say in words, in one place, so that report and overlay never disagree.
 import type { AnalyzedOutcome } from '../analysis.ts';
-import { findingLabel, type OutcomeImage, type StudyOutcome } from './outcome.ts';
+import { findingLabel, findingLabels, type OutcomeImage, type ResultLabel, type StudyOutcome } from './outcome.ts';
+import { severityInFull } from './severity-wording.ts';
+
+/** What a model looks for, in words: its positive labels, 'Bacterial pneumonia or viral pneumonia'. */
+export function soughtIn(labels: readonly ResultLabel[]): string {
+  const [first = '', ...others] = findingLabels(labels).map(({ code }) => code.meaning);
+  return [first, ...others.map(withinSentence)].join(' or ');
+}
+
+/** The label that an image was called by; where nothing was found, all that was looked for. */
+export function foundOrSought(labels: readonly ResultLabel[], { positive, label }: Pick<AnalyzedOutcome, 'positive' | 'label'>): string {
+  return positive ? findingLabel({ labels }, label).code.meaning : soughtIn(labels);
+}
+
+/** 'Opacity' -> 'opacity'; an abbreviation stays as it is. */
+export function withinSentence(meaning: string): string {
+  return /^.[^A-Z0-9]/.test(meaning) ? meaning.charAt(0).toLowerCase() + meaning.slice(1) : meaning;
+}
 
 export interface StudySummary {
   total: number;
@@ -29,6 +46,7 @@ export function summaryOf(study: StudyOutcome): StudySummary {
         ? `${finding} found in ${positive} of ${count(analyzed, 'image')} analysed; ${count(regions, 'region')} located.`
         : `No ${finding.toLowerCase()} found in ${count(analyzed, 'image')} analysed.`,
       `Highest probability ${percent(highest.probability, highest.threshold)}.`,
+      ...(highest.severity ? [severityInFull(highest.severity)] : []),
     );
   } else {
     sentences.push(`No image could be analysed: no statement about ${finding.toLowerCase()}.`);

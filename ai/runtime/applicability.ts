@@ -21,7 +21,7 @@ export function whyNotApplicable(header: Dataset, applicability: Applicability):
     processingProblem(header) ??
     bodyPartProblem(header, applicability) ??
     viewProblem(header, applicability) ??
-    ageProblem(header, applicability) ??
+    whyNotOfAge(header, applicability) ??
     sizeProblem(header)
   );
 }
@@ -112,10 +112,16 @@ function impliedView(header: Dataset): string | undefined {
   return lateral ? 'LATERAL' : undefined;
 }
 
-function ageProblem(header: Dataset, { ageYears }: Applicability): string | undefined {
-  const age = ageYears && patientAge(header);
-  if (!age || (age.years >= ageYears.min && age.years <= ageYears.max)) return undefined;
-  return `patient is ${age.words} old; the model is meant for ages of ${ageYears.min} to ${ageYears.max} years`;
+/** The same, of the patient's age alone. */
+export function whyNotOfAge(header: Dataset, { ageYears, ageUnknown }: Applicability): string | undefined {
+  if (!ageYears) return undefined;
+  const { min, max } = ageYears;
+  const meant = `the model is meant for ages of ${min} to ${max} years`;
+  const age = patientAge(header);
+  if (!age) return ageUnknown === 'refuse' ? `the patient's age is not known; ${meant}` : undefined;
+  // Whole years are meant as people say them: until the next birthday, so that between 15 and 16 years there is no gap.
+  const within = age.years >= min && (Number.isInteger(max) ? age.years < max + 1 : age.years <= max);
+  return within ? undefined : `patient is ${age.words} old; ${meant}`;
 }
 
 const AGE_UNITS = { D: ['days', 365.25], W: ['weeks', 365.25 / 7], M: ['months', 12], Y: ['years', 1] } as const;

@@ -20,6 +20,7 @@ export function createMetrics() {
     storedBytes: new Counter({ name: 'hilum_cstore_bytes_total', help: 'Bytes received by C-STORE', registers }),
     storeSeconds: new Histogram({ name: 'hilum_cstore_seconds', help: 'From C-STORE request to response', buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30], registers }),
     indexed: new Counter({ name: 'hilum_indexed_total', help: 'Instances indexed, by outcome', labelNames: ['outcome'], registers }),
+    shadowAnalyses: new Counter({ name: 'hilum_shadow_analyses_total', help: 'Analyses by candidates in the shadow, by model and status', labelNames: ['model', 'status'], registers }),
     analyses: new Counter({ name: 'hilum_analyses_total', help: 'Analyses by model and status', labelNames: ['model', 'status'], registers }),
     inferenceMilliseconds: new Histogram({ name: 'hilum_inference_milliseconds', help: 'Time of an analysis', labelNames: ['model'], buckets: [5, 10, 25, 50, 100, 250, 500, 1000, 5000], registers }),
     deliveryTries: new Counter({ name: 'hilum_delivery_tries_total', help: 'Tries to deliver a result, by outcome', labelNames: ['destination', 'outcome'], registers }),

@@ -1,42 +1,45 @@
-// The job `analyze`: the models of the route on every frame of an image.
+// The job `analyze`: the models of the route that are meant for the patient, on every frame of an image.
 import type { Logger } from 'pino';
 import type { AnalysisOutcome } from '../../ai/analysis.ts';
 import type { Analyzer } from '../../ai/analyzer.ts';
 import { sampleOf } from '../../ai/drift/sample.ts';
-import type { Settings } from '../../config/settings.ts';
+import { foundOrSought, soughtIn } from '../../ai/results/wording.ts';
+import { chooseModels } from '../../ai/runtime/choice.ts';
+import type { ModelPackage } from '../../ai/runtime/manifest.ts';
 import type { BlobStore } from '../../storage/blobs.ts';
-import { framesToAnalyze, MAX_FRAMES, type AnalyzedFrame, type ImageRow, type ModelsOf, type WorkitemsRepository } from '../../storage/workitems.repository.ts';
+import { framesToAnalyze, MAX_FRAMES } from '../../storage/frames-to-analyze.ts';
+import type { AnalyzedFrame, ImageRow, WorkitemsRepository } from '../../storage/workitems.repository.ts';
+import { judgesOf, modelsOfRoute, recordOf, routeNamed, type ModelsInUse } from './models-in-use.ts';
 import type { JobQueue } from './queue.ts';
 
-export interface AnalysisOptions {
-  settings: () => Settings;
+export interface AnalysisOptions extends ModelsInUse {
   analyzer: Analyzer;
   workitems: WorkitemsRepository;
   queue: JobQueue;
   blobs: BlobStore;
-  /** Digest of what decides a model's outcome beside the image, by model name. */
-  settingsDigest: (model: string) => string;
   log: Logger;
   onAnalysis?: (model: string, outcome: AnalysisOutcome) => void;
 }
 
 export async function analyzeImage(instanceId: string, options: AnalysisOptions): Promise<void> {
-  const { workitems, settings } = options;
+  const { workitems, queue, log } = options;
   const image = await workitems.imageToAnalyze(instanceId);
-  if (!image) return;
-  const route = settings().routes.find(({ name }) => name === image.route);
-  const frames = framesToAnalyze(image.frames);
-  await Promise.all(
-    (route?.models ?? []).flatMap((model) => Array.from({ length: frames }, (_, index) => analyzeFrame(image, index + 1, model, options))),
-  );
+  const route = image && routeNamed(image.route, options);
+  if (!route) return;
+  const choice = chooseModels(modelsOfRoute(route, options), image.header);
+  const record = recordOf(image.id, choice, options);
+  await workitems.recordChoice(image.studyInstanceUid, record);
+  if (record.leftOut.length > 0) log.info({ study: image.studyInstanceUid, instance: image.sopInstanceUid, leftOut: record.leftOut }, 'models left out by age');
+  const frames = Array.from({ length: framesToAnalyze(image.frames) }, (_, index) => index + 1);
+  await Promise.all(choice.judges.flatMap((model) => frames.map((frame) => analyzeFrame(image, frame, model, options))));
+  if (route.shadow.length > 0) await queue.send('shadow', { instanceId });
 }
 
-async function analyzeFrame(image: ImageRow & { analyzed: AnalyzedFrame[] }, frame: number, modelName: string, options: AnalysisOptions): Promise<void> {
+async function analyzeFrame(image: ImageRow & { analyzed: AnalyzedFrame[] }, frame: number, { manifest }: ModelPackage, options: AnalysisOptions): Promise<void> {
   const { analyzer, workitems, queue, blobs, log } = options;
-  const model = analyzer.models().find(({ manifest }) => manifest.name === modelName);
-  if (!model) throw new Error(`route "${image.route}" wants model "${modelName}", which is not loaded`);
+  const { name: modelName, labels } = manifest;
   const settingsDigest = options.settingsDigest(modelName);
-  if (image.analyzed.some((done) => done.frame === frame && done.modelSha256 === model.manifest.sha256 && done.settingsDigest === settingsDigest)) return;
+  if (image.analyzed.some((done) => done.frame === frame && done.modelSha256 === manifest.sha256 && done.settingsDigest === settingsDigest)) return;
   const outcome: AnalysisOutcome =
     image.frames > MAX_FRAMES
       ? { status: 'not-analyzable', reason: `the image has ${image.frames} frames; more than ${MAX_FRAMES} are no radiograph` }
@@ -48,12 +51,14 @@ async function analyzeFrame(image: ImageRow & { analyzed: AnalyzedFrame[] }, fra
       instance: image.id,
       frame,
       modelName,
-      modelVersion: model.manifest.version,
-      modelSha256: model.manifest.sha256,
+      modelVersion: manifest.version,
+      modelSha256: manifest.sha256,
       settingsDigest,
       status: outcome.status,
       reason: 'reason' in outcome ? outcome.reason : null,
       label: analyzed?.label ?? null,
+      finding: analyzed ? foundOrSought(labels, analyzed) : null,
+      sought: analyzed ? soughtIn(labels) : null,
       probability: analyzed?.probability ?? null,
       threshold: analyzed?.threshold ?? null,
       positive: analyzed?.positive ?? null,
@@ -64,14 +69,9 @@ async function analyzeFrame(image: ImageRow & { analyzed: AnalyzedFrame[] }, fra
       regions: analyzed?.regions ?? [],
       sample: sampleOf(outcome, image.header),
     },
-    modelsOf(options),
+    judgesOf(options),
     (workitemId, transaction) => queue.send('report', { workitemId }, { transaction }),
   );
   options.onAnalysis?.(modelName, outcome);
   log.info({ study: image.studyInstanceUid, instance: image.sopInstanceUid, frame, model: modelName, status: outcome.status, milliseconds: analyzed?.milliseconds }, 'analyzed');
-}
-
-/** A workitem is analysed when each model of its route, as it is now, has spoken of each frame: a model that was replaced counts no more. */
-export function modelsOf({ settings, settingsDigest }: Pick<AnalysisOptions, 'settings' | 'settingsDigest'>): ModelsOf {
-  return (route) => settings().routes.find(({ name }) => name === route)?.models.map(settingsDigest) ?? [];
 }

@@ -1,20 +1,23 @@
 // The job `close`: a study whose quiet period is over is complete; its workitem goes on to the results.
 import type { Logger } from 'pino';
 import type { Settings } from '../../config/settings.ts';
+import type { ModelPackage } from '../../ai/runtime/manifest.ts';
 import type { WorkitemsRepository } from '../../storage/workitems.repository.ts';
-import { modelsOf } from './analysis.ts';
+import { judgesOf } from './models-in-use.ts';
 import type { JobQueue } from './queue.ts';
 
 export interface CompletionOptions {
   settings: () => Settings;
+  models: () => ModelPackage[];
   settingsDigest: (model: string) => string;
   workitems: WorkitemsRepository;
   queue: JobQueue;
   log: Logger;
 }
 
-export async function closeStudy(studyInstanceUid: string, { settings, settingsDigest, workitems, queue, log }: CompletionOptions): Promise<void> {
-  const { notBefore, workitem } = await workitems.closeStudy(studyInstanceUid, modelsOf({ settings, settingsDigest }), {
+export async function closeStudy(studyInstanceUid: string, options: CompletionOptions): Promise<void> {
+  const { workitems, queue, log } = options;
+  const { notBefore, workitem } = await workitems.closeStudy(studyInstanceUid, judgesOf(options), {
     whenReady: (workitemId, transaction) => queue.send('report', { workitemId }, { transaction }),
     analyze: async (images, transaction) => {
       for (const instanceId of images) await queue.send('analyze', { instanceId }, { transaction });

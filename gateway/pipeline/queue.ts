@@ -7,6 +7,8 @@ import type { EntityManager } from 'typeorm';
 export interface Jobs {
   /** Run the route's models on an image. */
   analyze: { instanceId: string };
+  /** Run the route's shadow models on an image that its models in use have judged. */
+  shadow: { instanceId: string };
   /** Close a study if its quiet period is over. */
   close: { studyInstanceUid: string };
   /** Make the results of a closed study whose images are analysed. */
@@ -67,7 +69,7 @@ export class JobQueue {
   /** @param alone no other process works on this database: what a process that died left running goes on at once */
   async start(destinations: string[], alone: boolean): Promise<void> {
     await this.#boss.start();
-    for (const name of ['analyze', 'close', 'report'] as const) await this.#create(name);
+    for (const name of ['analyze', 'shadow', 'close', 'report'] as const) await this.#create(name);
     for (const destination of destinations) await this.addDestination(destination);
     if (alone) await this.#boss.getDb().executeSql(`update pgboss.job set state = 'retry', start_after = now() where state in ('active', 'retry')`);
   }

@@ -5,16 +5,16 @@ import { outcomeOf, type AnalysisOutcome } from '../../ai/analysis.ts';
 import type { KeptResult } from '../../ai/results/keep.ts';
 import type { StudyOutcome } from '../../ai/results/outcome.ts';
 import type { ModelPackage } from '../../ai/runtime/manifest.ts';
+import { chooseModels } from '../../ai/runtime/choice.ts';
 import type { Route, Settings } from '../../config/settings.ts';
 import type { BlobStore } from '../../storage/blobs.ts';
 import type { Result } from '../../storage/entities/result.ts';
-import { framesToAnalyze, type ImageRow, type NewDelivery, type NewResult, type StoredAnalysis, type WorkitemContent, type WorkitemsRepository } from '../../storage/workitems.repository.ts';
+import { framesToAnalyze } from '../../storage/frames-to-analyze.ts';
+import type { ImageRow, NewDelivery, NewResult, StoredAnalysis, WorkitemContent, WorkitemsRepository } from '../../storage/workitems.repository.ts';
+import { modelsOfRoute, recordOf, routeNamed, type ModelsInUse } from './models-in-use.ts';
 import type { JobQueue } from './queue.ts';
 
-export interface ReportingOptions {
-  settings: () => Settings;
-  models: () => ModelPackage[];
-  settingsDigest: (model: string) => string;
+export interface ReportingOptions extends ModelsInUse {
   workitems: WorkitemsRepository;
   queue: JobQueue;
   blobs: BlobStore;
@@ -23,44 +23,61 @@ export interface ReportingOptions {
   log: Logger;
 }
 
+/** Which models speak of an image in the results. */
+interface Judged {
+  image: ImageRow;
+  judges: ModelPackage[];
+  leftOut: { model: ModelPackage; reason: string }[];
+}
+
 export async function makeResults(workitemId: string, options: ReportingOptions): Promise<void> {
   const { workitems, queue, settings, log } = options;
   const content = await workitems.content(workitemId);
   if (!content) return;
   const { workitem } = content;
-  const route = settings().routes.find(({ name }) => name === workitem.route);
-  const models = modelsOf(content, route, options);
-  const unanalyzed = content.conflict === null && route ? imagesWithout(content, models.map(({ manifest }) => options.settingsDigest(manifest.name))) : [];
+  const route = routeNamed(workitem.route, options);
+  const judged = judgedImages(content, route, options);
+  const unanalyzed = content.conflict === null && route ? imagesWithout(content, judged, options) : [];
   if (unanalyzed.length > 0) {
     // A model was replaced since: its successor speaks first, and the last of its analyses brings this job again.
     for (const instanceId of unanalyzed) await queue.send('analyze', { instanceId });
     return;
   }
   const results: NewResult[] = [];
-  for (const model of models) results.push(...(await resultsOf(model, content, options)));
+  for (const model of speakers(judged, content)) results.push(...(await resultsOf(model, judged, content, options)));
   const deliveries = openDeliveries(results, route?.deliver.map(({ to }) => to) ?? [], settings());
-  await workitems.complete(workitem, results, deliveries, content.conflict, async (transaction) => {
+  const choices = route ? judged.map(({ image, ...choice }) => recordOf(image.id, choice, options)) : [];
+  await workitems.complete(workitem, results, deliveries, choices, content.conflict, async (transaction) => {
     for (const destination of new Set(deliveries.map((delivery) => delivery.destination))) await queue.send('deliver', { destination }, { transaction });
   });
   log.info({ study: workitem.studyInstanceUid, workitem: workitem.id, version: workitem.version, results: results.length }, 'results stored');
 }
 
-/** The models of the route, whether or not a person must look first; where the route is gone, those that spoke of the study. */
-function modelsOf({ analyses }: WorkitemContent, route: Route | undefined, { models, settingsDigest }: ReportingOptions): ModelPackage[] {
-  if (!route) return models().filter(({ manifest }) => analyses.some((analysis) => analysis.settingsDigest === settingsDigest(manifest.name)));
-  return route.models.map((name) => {
-    const model = models().find(({ manifest }) => manifest.name === name);
-    if (!model) throw new Error(`model "${name}" is not loaded, so its results cannot be made`);
-    return model;
-  });
+/** By the route, whether or not a person must look first; where the route is gone, those that spoke of the image. */
+function judgedImages({ images, analyses }: WorkitemContent, route: Route | undefined, options: ReportingOptions): Judged[] {
+  if (route) {
+    const models = modelsOfRoute(route, options);
+    return images.map((image) => ({ image, ...chooseModels(models, image.header) }));
+  }
+  const spokeOf = (image: ImageRow, { manifest }: ModelPackage): boolean =>
+    analyses.some(({ instance, settingsDigest }) => instance === image.id && settingsDigest === options.settingsDigest(manifest.name));
+  return images.map((image) => ({ image, judges: options.models().filter((model) => spokeOf(image, model)), leftOut: [] }));
 }
 
-function imagesWithout({ images, analyses }: WorkitemContent, digests: string[]): string[] {
-  const spoken = new Set(analyses.map(({ instance, settingsDigest }) => `${instance} ${settingsDigest}`));
-  return images.filter(({ id }) => digests.some((digest) => !spoken.has(`${id} ${digest}`))).map(({ id }) => id);
+function imagesWithout({ analyses }: WorkitemContent, judged: Judged[], { settingsDigest }: ReportingOptions): string[] {
+  const spoken = new Set(analyses.map((analysis) => `${analysis.instance} ${analysis.settingsDigest}`));
+  const isOpen = ({ image, judges }: Judged): boolean => judges.some(({ manifest }) => !spoken.has(`${image.id} ${settingsDigest(manifest.name)}`));
+  return judged.filter(isOpen).map(({ image }) => image.id);
 }
 
-async function resultsOf(model: ModelPackage, content: WorkitemContent, options: ReportingOptions): Promise<NewResult[]> {
+/** The models that judge an image; and one that is left out now but spoke of the study before, which takes that back. */
+function speakers(judged: Judged[], { reports }: WorkitemContent): ModelPackage[] {
+  const judges = judged.flatMap((image) => image.judges);
+  const silenced = judged.flatMap(({ leftOut }) => leftOut.map(({ model }) => model)).filter(({ manifest }) => reports.some(({ modelName }) => modelName === manifest.name));
+  return [...new Set([...judges, ...silenced])];
+}
+
+async function resultsOf(model: ModelPackage, judged: Judged[], content: WorkitemContent, options: ReportingOptions): Promise<NewResult[]> {
   const { settings, blobs } = options;
   const { workitem } = content;
   const settingsDigest = options.settingsDigest(model.manifest.name);
@@ -76,14 +93,18 @@ async function resultsOf(model: ModelPackage, content: WorkitemContent, options:
     model: model.identity,
     labels: model.manifest.labels,
     intendedUse: model.manifest.intendedUse,
-    images: content.images.flatMap((image) => imagesOf(image, analyses, content.conflict, blobs)),
+    images: judged.flatMap(({ image, judges, leftOut }) => {
+      const unjudged = content.conflict ?? leftOut.find((each) => each.model === model)?.reason ?? null;
+      return unjudged !== null || judges.includes(model) ? imagesOf(image, analyses, unjudged, blobs) : [];
+    }),
     ...(content.conflict !== null && { reason: content.conflict }),
   };
   const kept = await options.encode(outcome);
   return kept.map((result) => rowOf(result, model, workitem.studyInstanceUid, predecessor, outcome.createdAt));
 }
 
-function imagesOf(image: ImageRow, analyses: StoredAnalysis[], conflict: string | null, blobs: BlobStore): StudyOutcome['images'] {
+/** @param unjudged why no model may speak of it, or this one does not */
+function imagesOf(image: ImageRow, analyses: StoredAnalysis[], unjudged: string | null, blobs: BlobStore): StudyOutcome['images'] {
   const frames = framesToAnalyze(image.frames);
   return Array.from({ length: frames }, (_, index) => {
     const analysis = analyses.find((candidate) => candidate.instance === image.id && candidate.frame === index + 1);
@@ -97,13 +118,13 @@ function imagesOf(image: ImageRow, analyses: StoredAnalysis[], conflict: string 
       frame: index + 1,
       frames: image.frames,
       analyzedAt: (analysis?.analyzedAt ?? image.receivedAt).toISOString(),
-      outcome: spokenOf(analysis, conflict),
+      outcome: spokenOf(analysis, unjudged),
     };
   });
 }
 
-function spokenOf(analysis: StoredAnalysis | undefined, conflict: string | null): AnalysisOutcome {
-  if (conflict !== null) return { status: 'not-analyzable', reason: conflict };
+function spokenOf(analysis: StoredAnalysis | undefined, unjudged: string | null): AnalysisOutcome {
+  if (unjudged !== null) return { status: 'not-analyzable', reason: unjudged };
   if (!analysis) throw new Error('a frame of a closed workitem has no analysis');
   return outcomeOf(analysis);
 }

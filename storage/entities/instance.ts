@@ -4,6 +4,12 @@ import type { Dataset } from '../dicom/dataset.ts';
 
 export type InstanceOrigin = 'source' | 'own-result' | 'other-ai';
 
+export interface LeftOutModel {
+  model: { name: string; version: string };
+  /** In words. */
+  reason: string;
+}
+
 export interface Instance {
   /** Also the name of its blob. */
   id: string;
@@ -25,6 +31,10 @@ export interface Instance {
   frames: number;
   /** The route that took it; null: none. */
   route: string | null;
+  /** Settings digests of the models in use that judge it; null until they were asked. */
+  judgedBy: string[] | null;
+  /** The models of its route that do not, because another stands in for the patient's age. */
+  leftOut: LeftOutModel[] | null;
   callingAe: string | null;
   calledAe: string | null;
   address: string;
@@ -53,6 +63,8 @@ export const InstanceEntity = new EntitySchema<Instance>({
     origin: { type: 'text' },
     frames: { type: 'integer' },
     route: { type: 'text', nullable: true },
+    judgedBy: { type: 'text', array: true, nullable: true },
+    leftOut: { type: 'jsonb', nullable: true },
     callingAe: { type: 'text', nullable: true },
     calledAe: { type: 'text', nullable: true },
     address: { type: 'text' },

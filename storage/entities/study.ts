@@ -50,6 +50,10 @@ export interface Study {
   reading: ReadingState;
   analysis: AnalysisState;
   reason: string | null;
+  /** What was found, or else looked for, as its code says it: 'Bacterial pneumonia'. */
+  finding: string | null;
+  /** What the probability is of: all findings of the model that it comes from. */
+  sought: string | null;
   /** Highest frontal probability, 0 to 1. */
   probability: number | null;
   threshold: number | null;
@@ -82,6 +86,8 @@ export const StudyEntity = new EntitySchema<Study>({
     reading: { type: 'text', default: 'unread' },
     analysis: { type: 'text' },
     reason: { type: 'text', nullable: true },
+    finding: { type: 'text', nullable: true },
+    sought: { type: 'text', nullable: true },
     probability: { type: 'double precision', nullable: true },
     threshold: { type: 'double precision', nullable: true },
     positive: { type: 'boolean', nullable: true },

@@ -49,6 +49,10 @@ export interface Analysis {
   status: 'analyzed' | 'not-analyzable' | 'failed';
   reason: string | null;
   label: string | null;
+  /** The label as its code says it; where nothing was found, all that was looked for. */
+  finding: string | null;
+  /** What the probability is of: all positive labels of the model. */
+  sought: string | null;
   probability: number | null;
   threshold: number | null;
   positive: boolean | null;
@@ -74,6 +78,8 @@ export const AnalysisEntity = new EntitySchema<Analysis>({
     status: { type: 'text' },
     reason: { type: 'text', nullable: true },
     label: { type: 'text', nullable: true },
+    finding: { type: 'text', nullable: true },
+    sought: { type: 'text', nullable: true },
     probability: { type: 'double precision', nullable: true },
     threshold: { type: 'double precision', nullable: true },
     positive: { type: 'boolean', nullable: true },

@@ -103,7 +103,7 @@ export class TestPipeline implements AsyncDisposable {
     const { version, sha256 } = this.#model.manifest;
     const analysis: NewAnalysis = {
       instance, frame: 1, modelName, modelVersion: version, modelSha256: modelName === 'tiny' ? sha256 : '0'.repeat(64), settingsDigest: modelName,
-      status: 'not-analyzable', reason: 'a test', label: null, probability: null, threshold: null, positive: null, scores: null, provider: null, milliseconds: null, severity: null, regions: [],
+      status: 'not-analyzable', reason: 'a test', label: null, finding: null, sought: null, probability: null, threshold: null, positive: null, scores: null, provider: null, milliseconds: null, severity: null, regions: [],
     };
     const ready: string[] = [];
     await this.workitems.saveAnalysis(studyInstanceUid, analysis, this.modelsOf, async (id) => void ready.push(id));

@@ -1,0 +1,48 @@
+// Which models judge an image, as the settings are now: those of its route, chosen by the patient's age.
+import { chooseModels, type Choice } from '../../ai/runtime/choice.ts';
+import type { ModelPackage } from '../../ai/runtime/manifest.ts';
+import type { Route, Settings } from '../../config/settings.ts';
+import type { Dataset } from '../../storage/dicom/dataset.ts';
+import type { ModelsOf, RecordedChoice } from '../../storage/workitems.repository.ts';
+
+export interface ModelsInUse {
+  settings: () => Settings;
+  models: () => ModelPackage[];
+  /** Digest of what decides a model's outcome beside the image, by model name. */
+  settingsDigest: (model: string) => string;
+}
+
+export function routeNamed(name: string, { settings }: Pick<ModelsInUse, 'settings'>): Route | undefined {
+  return settings().routes.find((route) => route.name === name);
+}
+
+/** @throws {Error} naming the model of the route that is not loaded */
+export function modelsOfRoute({ name: route, models: names }: Route, { models }: Pick<ModelsInUse, 'models'>): ModelPackage[] {
+  return names.map((name) => {
+    const model = models().find(({ manifest }) => manifest.name === name);
+    if (!model) throw new Error(`route "${route}" wants model "${name}", which is not loaded`);
+    return model;
+  });
+}
+
+/**
+ * A workitem is analysed when each model that judges its images now has spoken of each frame: a model that was replaced counts no
+ * more. One that is not loaded is waited for.
+ */
+export function judgesOf(options: ModelsInUse): ModelsOf {
+  return (name, header: Dataset) => {
+    const wanted = routeNamed(name, options)?.models ?? [];
+    const loaded = options.models().filter(({ manifest }) => wanted.includes(manifest.name));
+    const missing = wanted.filter((model) => !loaded.some(({ manifest }) => manifest.name === model));
+    return [...chooseModels(loaded, header).judges.map(({ manifest }) => manifest.name), ...missing].map(options.settingsDigest);
+  };
+}
+
+/** The choice as it is kept with the image. */
+export function recordOf(instance: string, { judges, leftOut }: Choice, { settingsDigest }: Pick<ModelsInUse, 'settingsDigest'>): RecordedChoice {
+  return {
+    instance,
+    judgedBy: judges.map(({ manifest }) => settingsDigest(manifest.name)),
+    leftOut: leftOut.map(({ model: { manifest }, reason }) => ({ model: { name: manifest.name, version: manifest.version }, reason })),
+  };
+}
