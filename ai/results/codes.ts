@@ -12,8 +12,13 @@ export function codeItem(concept: Code): Dataset {
   return code(concept.value, concept.scheme, concept.meaning.slice(0, 64));
 }
 
+/** A local scheme: PS3.16 8 reserves the names that begin with 99. */
+export const OWN_SCHEME = '99HILUM';
+
 const dcm = (value: string, meaning: string): Code => ({ value, scheme: 'DCM', meaning });
 const sct = (value: string, meaning: string): Code => ({ value, scheme: 'SCT', meaning });
+/** Ours, for what PS3.16 has no code (docs/conformance-statement.md, annex C). */
+const own = (value: string, meaning: string): Code => ({ value, scheme: OWN_SCHEME, meaning });
 const ucum = (value: string, meaning: string): Code => ({ value, scheme: 'UCUM', meaning });
 
 /** Concept names of TID 1500, 1501, 1410, 1600 and 4019, and of their context. */
@@ -44,6 +49,9 @@ export const CONCEPT = {
   geometricPurpose: dcm('130400', 'Geometric purpose of region'),
   imageRegion: dcm('111030', 'Image Region'),
   probability: dcm('122157', 'Probability'),
+  findingSite: sct('363698007', 'Finding Site'),
+  laterality: sct('272741003', 'Laterality'),
+  opaqueShare: own('OPAQUE_SHARE', 'Opaque share of the lung field'), // 0 to 100 percent
   certaintyOfFinding: dcm('111012', 'Certainty of Finding'), // CID 6048, 0 to 100 percent
   qualitativeEvaluations: { value: 'C0034375', scheme: 'UMLS', meaning: 'Qualitative Evaluations' },
   summaryOfDetections: dcm('111064', 'Summary of Detections'), // values: CID 6042
@@ -61,6 +69,10 @@ export const VALUE = {
   absent: sct('272519000', 'Absent'),
   boundedBy: sct('75958009', 'Bounded by'), // CID 219
   chest: sct('51185008', 'Chest'), // CID 4031
+  lung: sct('39607008', 'Lung'), // CID 6129
+  right: sct('24028007', 'Right'), // CID 244
+  left: sct('7771000', 'Left'),
+  bilateral: sct('51440002', 'Bilateral'),
   imagingProcedure: sct('363679005', 'Imaging procedure'), // CID 100
   succeeded: dcm('111222', 'Succeeded'), // CID 6042
   failed: dcm('111224', 'Failed'),

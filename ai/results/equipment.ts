@@ -3,7 +3,7 @@
 import packageJson from '../../package.json' with { type: 'json' };
 import { dataset, text, texts, type Dataset } from '../../storage/dicom/dataset.ts';
 import { VALUE, codeItem } from './codes.ts';
-import type { StudyOutcome } from './outcome.ts';
+import type { OutcomeImage, StudyOutcome } from './outcome.ts';
 
 /** By these two our results are known again; no other object that we make may carry both. */
 export const RESULT_MANUFACTURER = 'Hilum';
@@ -35,6 +35,23 @@ export function modelEquipment(study: StudyOutcome): Dataset {
     ),
     PurposeOfReferenceCodeSequence: [codeItem(VALUE.processingEquipment)],
   });
+}
+
+/** The model by which the lungs were found, where what it said is shown. */
+export function lungEquipment(images: readonly OutcomeImage[]): Dataset[] {
+  const model = images.map(({ outcome }) => (outcome.status === 'analyzed' ? outcome.severity?.model : undefined)).find((found) => found !== undefined);
+  if (!model) return [];
+  return [
+    dataset({
+      Manufacturer: lo(model.manufacturer),
+      ManufacturerModelName: lo(model.name),
+      SoftwareVersions: [lo(model.version)],
+      DeviceSerialNumber: model.sha256.slice(0, 64),
+      DeviceUID: model.deviceUid,
+      ContributionDescription: st(`Automatic outline of the lungs, for research use only. Model sha256 ${model.sha256}.`),
+      PurposeOfReferenceCodeSequence: [codeItem(VALUE.processingEquipment)],
+    }),
+  ];
 }
 
 /** The modality that made the source, as its header names it; undefined where it does not. */

@@ -10,6 +10,7 @@ import {
   RESULT_MODEL_NAME,
   acquisitionEquipment,
   lo,
+  lungEquipment,
   modelEquipment,
   resultEquipment,
   st,
@@ -106,7 +107,7 @@ function overlayDataset(
       Modality: 'OT',
       ConversionType: 'WSD',
       SeriesDescription: lo(`AI overlay: ${model.name} ${model.version} (research)`),
-      ContributingEquipmentSequence: [modelEquipment(study), ...(modality ? [modality] : [])],
+      ContributingEquipmentSequence: [modelEquipment(study), ...lungEquipment([image]), ...(modality ? [modality] : [])],
       SeriesInstanceUID: seriesUid(study, 'overlay', studyInstanceUid),
       SeriesNumber: String(OVERLAY_SERIES_NUMBER),
       // In the order of the images.

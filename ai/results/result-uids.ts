@@ -26,13 +26,25 @@ function instanceUid(study: StudyOutcome, kind: EncodedResult['kind'], sopClassU
     study.settingsDigest,
     ENCODER_VERSION,
     ...more,
-    ...images.flatMap((image) => [image.sopInstanceUid, image.digest, String(image.frame)]),
+    ...images.flatMap((image) => [image.sopInstanceUid, image.digest, String(image.frame), ...lungsOf(image)]),
   );
+}
+
+/** The model by which the lungs were found, and why they were not, which need not be of image and models alone: a failure may not come again. */
+function lungsOf({ outcome }: OutcomeImage): string[] {
+  if (outcome.status !== 'analyzed' || !outcome.severity) return [];
+  const { severity } = outcome;
+  return ['lungs', severity.model.sha256, severity.status === 'measured' ? '' : severity.reason];
 }
 
 /** One series a study, kind and model: all versions of a result stand side by side in it. */
 export function seriesUid(study: StudyOutcome, kind: EncodedResult['kind'], studyInstanceUid: string): string {
   return deriveUid(study.uidRoot, 'series', kind, studyInstanceUid, study.model.sha256, ENCODER_VERSION);
+}
+
+/** Tracking Unique Identifier of what was measured of a lung. @param lungs checksum of the model of the lungs */
+export function severityUid(study: StudyOutcome, image: OutcomeImage, lungs: string, side: string): string {
+  return deriveUid(study.uidRoot, 'severity', image.digest, String(image.frame), study.model.sha256, lungs, side);
 }
 
 /** Tracking Unique Identifier of the statement about a frame as a whole; the same when its analysis is repeated. */

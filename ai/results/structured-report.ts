@@ -3,7 +3,8 @@
 import { dataset, items, text, type Dataset } from '../../storage/dicom/dataset.ts';
 import { writePart10 } from '../../storage/dicom/write.ts';
 import { patientAndStudy, referencedRequests } from './copy-attributes.ts';
-import { lo, modelEquipment, resultEquipment } from './equipment.ts';
+import { OWN_SCHEME } from './codes.ts';
+import { RESULT_MANUFACTURER, lo, lungEquipment, modelEquipment, resultEquipment } from './equipment.ts';
 import { localTime, resultOffset } from './local-time.ts';
 import type { EncodedResult, OutcomeImage, PredecessorDocument, StudyOutcome } from './outcome.ts';
 import { reportUid, seriesUid } from './result-uids.ts';
@@ -52,6 +53,7 @@ export function reportDataset(study: StudyOutcome, sopClassUid: string): Dataset
     ...resultEquipment(study),
     ...dataset({
       SpecificCharacterSet: 'ISO_IR 192',
+      CodingSchemeIdentificationSequence: ownCodes(images),
       InstanceCreationDate: made.date,
       InstanceCreationTime: made.time,
       SOPClassUID: sopClassUid,
@@ -62,7 +64,7 @@ export function reportDataset(study: StudyOutcome, sopClassUid: string): Dataset
       Modality: 'SR',
       SeriesDescription: lo(`AI report: ${model.name} ${model.version} (research)`),
       ReferencedPerformedProcedureStepSequence: null,
-      ContributingEquipmentSequence: [modelEquipment(study)],
+      ContributingEquipmentSequence: [modelEquipment(study), ...lungEquipment(images)],
       SeriesInstanceUID: seriesUid(study, 'structured-report', studyInstanceUid),
       SeriesNumber: String(REPORT_SERIES_NUMBER),
       InstanceNumber: String(study.version),
@@ -75,6 +77,13 @@ export function reportDataset(study: StudyOutcome, sopClassUid: string): Dataset
     }),
     ...measurementReport(study),
   };
+}
+
+/** PS3.3 C.12.1.1.1: who is behind the codes that are ours, where any is used. */
+function ownCodes(images: readonly OutcomeImage[]): Dataset[] | undefined {
+  const used = images.some(({ outcome }) => outcome.status === 'analyzed' && outcome.severity?.status === 'measured');
+  if (!used) return undefined;
+  return [dataset({ CodingSchemeDesignator: OWN_SCHEME, CodingSchemeName: 'Hilum local codes', CodingSchemeResponsibleOrganization: RESULT_MANUFACTURER })];
 }
 
 /** Hierarchical SOP Instance Reference (PS3.3 C.17.2.1): study, series, instances, each instance once. */

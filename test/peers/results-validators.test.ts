@@ -11,7 +11,7 @@ import { COMPREHENSIVE_3D_SR, encodeReport } from '../../ai/results/structured-r
 import { text } from '../../storage/dicom/dataset.ts';
 import { readPart10 } from '../../storage/dicom/part10.ts';
 import { runTool } from '../support/peers.ts';
-import { NOTHING_FOUND, analyzed, studyOutcome } from '../support/results.ts';
+import { MEASURED, NOTHING_FOUND, NOT_MEASURED, analyzed, studyOutcome } from '../support/results.ts';
 import { assertBoxesDrawn, assertValidIod, assertValidTemplate } from '../support/validators.ts';
 
 const REGIONS: Region[] = [
@@ -67,6 +67,8 @@ describe('the results before validators and readers', function () {
       studyOutcome([await image(analyzed({ regions: REGIONS })), await image(NOT_ANALYZABLE)]),
     'one region in a DX image': async () =>
       studyOutcome([await image(analyzed({ regions: REGIONS.slice(0, 1) }), { modality: 'DX', view: 'AP' })]),
+    'extent of the opacity measured in one image, not in another': async () =>
+      studyOutcome([await image(analyzed({ regions: REGIONS, severity: MEASURED })), await image(analyzed({ regions: REGIONS, severity: NOT_MEASURED }))]),
     'found but not located': async () => studyOutcome([await image(analyzed({ regions: [] }))]),
     'nothing found, second version': async () => studyOutcome([await image(NOTHING_FOUND)], { predecessor, version: 2 }),
     'nothing to analyse': async () => studyOutcome([await image(NOT_ANALYZABLE)], { reason }),

@@ -3,6 +3,7 @@ import type { AnalysisOutcome, AnalyzedOutcome } from '../../ai/analysis.ts';
 import type { OutcomeImage, StudyOutcome } from '../../ai/results/outcome.ts';
 import { code, dataset, num, type Dataset } from '../../storage/dicom/dataset.ts';
 import { writePart10 } from '../../storage/dicom/write.ts';
+import type { LungModel, Severity } from '../../storage/entities/severity.ts';
 
 export const CR_IMAGE = '1.2.840.10008.5.1.4.1.1.1';
 
@@ -68,6 +69,10 @@ export function analyzed(values: Partial<AnalyzedOutcome> = {}): AnalyzedOutcome
     ...values,
   };
 }
+
+export const LUNGS: LungModel = { name: 'lungs', version: '1.0.0', sha256: 'ab'.repeat(32), deviceUid: '2.25.99', manufacturer: 'Hilum' };
+export const MEASURED: Severity = { status: 'measured', right: 12.4, left: 0, both: 6.1, basis: 'boxes', model: LUNGS };
+export const NOT_MEASURED: Severity = { status: 'not-measured', reason: 'only a part of the left lung was found', model: LUNGS };
 
 export const NOTHING_FOUND = analyzed({ probability: 0.0312, positive: false, scores: { opacity: 0.0312 }, regions: [] });
 

@@ -2,6 +2,7 @@
 import type { AnalyzedOutcome } from '../../analysis.ts';
 import { GATEWAY_VERSION } from '../equipment.ts';
 import type { OutcomeImage, StudyOutcome } from '../outcome.ts';
+import { severityInShort } from '../severity-wording.ts';
 import { RESEARCH_USE, count, findingStatement, percent } from '../wording.ts';
 import { COLOURS } from './colours.ts';
 import type { OverlayGeometry } from './geometry.ts';
@@ -79,10 +80,12 @@ export function legendLines(
   ];
 }
 
-function regionsInWords({ positive, regions }: AnalyzedOutcome): string {
+function regionsInWords({ positive, regions, severity }: AnalyzedOutcome): string {
   if (regions.length === 0) return positive ? 'No region located' : 'No region marked';
+  // In place of the scores, which stand at their boxes, too.
+  if (severity?.status === 'measured') return `${severityInShort(severity)}   ${count(regions.length, 'region')}`;
   const scores = regions.map((region, place) => `${place + 1}: ${percent(region.score)}`).join('   ');
-  return `${count(regions.length, 'region')}${positive ? '' : ' of low certainty'}   ${scores}`;
+  return `${count(regions.length, 'region')}${positive ? '' : ' of low certainty'}   ${scores}${severity ? `   ${severityInShort(severity)}` : ''}`;
 }
 
 function glyphs(path: string, x: number, y: number, colour: string): string {

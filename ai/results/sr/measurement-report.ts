@@ -5,7 +5,8 @@ import { findingLabel, type StudyOutcome } from '../outcome.ts';
 import { summaryOf, type StudySummary } from '../wording.ts';
 import { codedItem, container, textItem, uidItem } from './content-items.ts';
 import { imageLibrary, showsChest } from './image-library.ts';
-import { algorithmIdentification, imageStatement, regionStatements } from './statements.ts';
+import { severityStatements } from './severity.ts';
+import { algorithmIdentification, imageName, imageStatement, regionStatements } from './statements.ts';
 
 /** The root content item; its elements belong into the document's own dataset. */
 export function measurementReport(study: StudyOutcome): Dataset {
@@ -63,11 +64,12 @@ function procedureKind(headers: readonly Dataset[]): Dataset[] {
   ];
 }
 
-/** A group for each region (TID 1410); no heading where there is none. */
+/** A group for each region (TID 1410), and for what was measured of each lung (TID 1501); no heading where there is none. */
 function imagingMeasurements(study: StudyOutcome): Dataset[] {
   const regions = study.images.flatMap((image, index) => regionStatements(study, image, index));
   if (regions.length === 0) return [];
-  return [container(CONCEPT.imagingMeasurements, [...algorithmIdentification(study), ...regions], { relationship: 'CONTAINS' })];
+  const severity = study.images.flatMap((image, index) => severityStatements(study, image, imageName(image, index)));
+  return [container(CONCEPT.imagingMeasurements, [...algorithmIdentification(study), ...regions, ...severity], { relationship: 'CONTAINS' })];
 }
 
 /**

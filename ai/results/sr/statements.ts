@@ -5,6 +5,7 @@ import type { AnalyzedOutcome, Region } from '../../analysis.ts';
 import { CONCEPT, UNIT, VALUE } from '../codes.ts';
 import { findingLabel, type OutcomeImage, type StudyOutcome } from '../outcome.ts';
 import { statementUid } from '../result-uids.ts';
+import { severityInFull } from '../severity-wording.ts';
 import { missingAnalysis } from '../wording.ts';
 import { codedItem, container, imageItem, numberItem, polylineItem, textItem, uidItem } from './content-items.ts';
 import { imageReference } from './image-library.ts';
@@ -48,6 +49,8 @@ function analyzed(study: StudyOutcome, outcome: AnalyzedOutcome): Dataset[] {
     numberItem('CONTAINS', CONCEPT.probability, outcome.probability, UNIT.one),
     codedItem('CONTAINS', code, outcome.positive ? VALUE.present : VALUE.absent),
     codedItem('CONTAINS', CONCEPT.summaryOfDetections, VALUE.succeeded),
+    // What was measured stands among the measurements.
+    ...(outcome.severity?.status === 'not-measured' ? [textItem('CONTAINS', CONCEPT.comment, severityInFull(outcome.severity))] : []),
   ];
 }
 
@@ -101,6 +104,6 @@ function clamp(value: number, highest: number): number {
   return Math.min(Math.max(value, 0), highest);
 }
 
-function imageName(image: OutcomeImage, index: number): string {
+export function imageName(image: OutcomeImage, index: number): string {
   return image.frames > 1 ? `image ${index + 1} (frame ${image.frame})` : `image ${index + 1}`;
 }
