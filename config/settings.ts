@@ -54,6 +54,8 @@ const route = z.strictObject({
   models: z.array(name).min(1),
   /** Candidates that run after these on the same images; what they say is kept and compared, and goes nowhere. */
   shadow: z.array(name).default([]),
+  /** Measure how much of the lungs a finding takes up, where `models` has a package with the purpose lungs. */
+  severity: z.boolean().default(true),
   deliver: z.array(z.strictObject({ to: name })).default([]),
 });
 
@@ -131,6 +133,12 @@ const shape = z.strictObject({
   acceptUnknownPeers: z.enum(['never', 'loopback', 'always']).default('loopback'),
   destinations: z.array(destination).default([]),
   models: z.array(z.string()).default(['./ai/models/opacity']),
+  worklist: z
+    .strictObject({
+      /** Of positive studies: the more probable first, or the one with more of its lungs opaque. */
+      order: z.enum(['probability', 'severity']).default('probability'),
+    })
+    .prefault({}),
   routes: z.array(route).default([
     {
       name: 'chest radiographs',
@@ -138,6 +146,7 @@ const shape = z.strictObject({
       completeAfterSeconds: 30,
       models: ['opacity'],
       shadow: [],
+      severity: true,
       deliver: [],
     },
   ]),

@@ -156,7 +156,7 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
     receiver: has('intake') ? receiver : undefined,
     indexed: (blobId) => indexer.indexed(blobId),
     dicomweb: new StoredObjects(dataSource, blobs),
-    worklist: new PostgresWorklist(dataSource),
+    worklist: new PostgresWorklist(dataSource, () => current.worklist.order),
     drift,
     metrics: metrics.registry,
   });
@@ -185,7 +185,8 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
   return { httpPort: http.port, dimsePort: dimse?.port, stop: () => cleanup.run(log) };
 
   async function serveAnalysis(started: Analyzer): Promise<void> {
-    const digests = new Map(models.map(({ manifest }) => [manifest.name, digestOf(manifest)]));
+    const lungs = models.find(({ manifest }) => manifest.purpose === 'lungs');
+    const digests = new Map(models.map(({ manifest }) => [manifest.name, digestOf(manifest, lungs?.manifest)]));
     const settingsDigest = (model: string): string => digests.get(model) ?? '';
     const shared = { settings, models: () => models, workitems, queue, blobs, settingsDigest };
     await queue.work('analyze', ANALYSES, async (jobs, { log }) => {
@@ -249,12 +250,15 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
 
 const VERSION = (JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version;
 
-/** @throws {Error} naming the route and the model that is not there */
+/** @throws {Error} naming the route and the model that is not there, or has no finding */
 function checkModels(settings: LoadedSettings, models: ModelPackage[]): void {
+  const findings = models.filter(({ manifest }) => manifest.purpose === 'finding').map(({ manifest }) => manifest.name);
   for (const route of settings.routes)
-    for (const name of [...route.models, ...route.shadow])
-      if (!models.some(({ manifest }) => manifest.name === name))
-        throw new Error(`route "${route.name}" wants model "${name}"; the settings bring ${models.map(({ manifest }) => manifest.name).join(', ') || 'none'}`);
+    for (const name of [...route.models, ...route.shadow]) {
+      if (findings.includes(name)) continue;
+      if (models.some(({ manifest }) => manifest.name === name)) throw new Error(`route "${route.name}" names model "${name}", which shows where the lungs are and has no finding; it serves every route by itself`);
+      throw new Error(`route "${route.name}" wants model "${name}"; the settings bring ${findings.join(', ') || 'none'}`);
+    }
 }
 
 async function startEmbedded(home: string, log: Logger, cleanup: Cleanup): Promise<string> {
@@ -281,8 +285,9 @@ async function connect(url: string, log: Logger): Promise<DataSource> {
   }
 }
 
-function digestOf(manifest: ModelPackage['manifest']): string {
-  return createHash('sha256').update(JSON.stringify(manifest)).digest('hex');
+/** @param lungs of the model by which findings are measured; without one, nothing of it is in the digest */
+function digestOf(manifest: ModelPackage['manifest'], lungs: ModelPackage['manifest'] | undefined): string {
+  return createHash('sha256').update(JSON.stringify(lungs ? [manifest, lungs] : manifest)).digest('hex');
 }
 
 function live(analyzer: Analyzer | undefined): HealthReport {

@@ -34,6 +34,16 @@ const store = (parameters: object[]) => ({
   },
 });
 
+const percent = { type: 'number', minimum: 0, maximum: 100 };
+const severity = {
+  severity: {
+    ...nullable('object'),
+    description: 'Per cent of the lungs that is opaque; null where it was not measured. By boxes it overstates',
+    properties: { right: percent, left: percent, both: percent, basis: oneOf('boxes', 'map'), model: { type: 'object', properties: { name: text, version: text, sha256: text } } },
+  },
+  severityReason: { ...nullable('string'), description: 'Why a positive was not measured' },
+};
+
 const entry = {
   type: 'object',
   properties: {
@@ -59,6 +69,7 @@ const entry = {
     positive: nullable('boolean'),
     threshold: nullable('number'),
     regions: { type: 'integer' },
+    ...severity,
     overlay: { ...nullable('string'), description: 'Address of the rendered overlay' },
     flagged: { ...nullable('string'), description: 'What a person must look at first' },
   },
@@ -77,7 +88,7 @@ const detail = {
           receivedAt: text, callingAe: nullable('string'), address: text, transport: oneOf('dimse', 'stow'), transferSyntaxUid: text }),
         analyses: list({ sopInstanceUid: text, frame: integer, rows: integer, columns: integer, status: oneOf('analyzed', 'not-analyzable', 'failed'), reason: text,
           model: { type: 'object', properties: { name: text, version: text, sha256: text } }, label: text, probability: number, threshold: number,
-          positive: { type: 'boolean' }, scores: { type: 'object', additionalProperties: number }, provider: text, milliseconds: number,
+          positive: { type: 'boolean' }, scores: { type: 'object', additionalProperties: number }, provider: text, milliseconds: number, ...severity,
           regions: { description: 'In pixels of the stored image, from its top-left corner', ...list({ x: number, y: number, width: number, height: number, label: text, score: number, trackingUid: text }) } }),
         results: list({ kind: text, sopInstanceUid: text, seriesInstanceUid: text, sopClassUid: text, sourceSopInstanceUid: nullable('string'), alternativeTo: nullable('string'),
           createdAt: text, current: { type: 'boolean' }, predecessor: nullable('string') }),

@@ -6,6 +6,7 @@ import { sampleOf } from '../../ai/drift/sample.ts';
 import { foundOrSought, soughtIn } from '../../ai/results/wording.ts';
 import { chooseModels } from '../../ai/runtime/choice.ts';
 import type { ModelPackage } from '../../ai/runtime/manifest.ts';
+import type { Route } from '../../config/settings.ts';
 import type { BlobStore } from '../../storage/blobs.ts';
 import { framesToAnalyze, MAX_FRAMES } from '../../storage/frames-to-analyze.ts';
 import type { AnalyzedFrame, ImageRow, WorkitemsRepository } from '../../storage/workitems.repository.ts';
@@ -31,11 +32,11 @@ export async function analyzeImage(instanceId: string, options: AnalysisOptions)
   await workitems.recordChoice(image.studyInstanceUid, record);
   if (record.leftOut.length > 0) log.info({ study: image.studyInstanceUid, instance: image.sopInstanceUid, leftOut: record.leftOut }, 'models left out by age');
   const frames = Array.from({ length: framesToAnalyze(image.frames) }, (_, index) => index + 1);
-  await Promise.all(choice.judges.flatMap((model) => frames.map((frame) => analyzeFrame(image, frame, model, options))));
+  await Promise.all(choice.judges.flatMap((model) => frames.map((frame) => analyzeFrame(image, frame, model, route, options))));
   if (route.shadow.length > 0) await queue.send('shadow', { instanceId });
 }
 
-async function analyzeFrame(image: ImageRow & { analyzed: AnalyzedFrame[] }, frame: number, { manifest }: ModelPackage, options: AnalysisOptions): Promise<void> {
+async function analyzeFrame(image: ImageRow & { analyzed: AnalyzedFrame[] }, frame: number, { manifest }: ModelPackage, { severity }: Route, options: AnalysisOptions): Promise<void> {
   const { analyzer, workitems, queue, blobs, log } = options;
   const { name: modelName, labels } = manifest;
   const settingsDigest = options.settingsDigest(modelName);
@@ -43,7 +44,7 @@ async function analyzeFrame(image: ImageRow & { analyzed: AnalyzedFrame[] }, fra
   const outcome: AnalysisOutcome =
     image.frames > MAX_FRAMES
       ? { status: 'not-analyzable', reason: `the image has ${image.frames} frames; more than ${MAX_FRAMES} are no radiograph` }
-      : await analyzer.analyze({ path: blobs.path(image.id), frame, model: modelName, digest: image.digest });
+      : await analyzer.analyze({ path: blobs.path(image.id), frame, model: modelName, digest: image.digest, severity });
   const analyzed = outcome.status === 'analyzed' ? outcome : undefined;
   await workitems.saveAnalysis(
     image.studyInstanceUid,

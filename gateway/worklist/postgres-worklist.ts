@@ -5,9 +5,11 @@ import { num, text, type Dataset, type PersonName } from '../../storage/dicom/da
 import type { Instance } from '../../storage/entities/instance.ts';
 import type { Delivery, Result } from '../../storage/entities/result.ts';
 import type { RegionRow } from '../../storage/entities/workitem.ts';
+import type { Severity } from '../../storage/entities/severity.ts';
 import { lockStudy, type StoredAnalysis } from '../../storage/workitems.repository.ts';
 import { notifyStudy } from '../../storage/study-events.ts';
-import type { DeliveryState, ReadingState, StudyAnalysis, StudyDetail, WorklistEntry, WorklistSource } from './worklist.ts';
+import { cursorOf, positionOf, rankedStudies, READING_ORDER, type WorklistOrder } from './reading-order.ts';
+import type { DeliveryState, ReadingState, SeverityAnswer, StudyAnalysis, StudyDetail, WorklistEntry, WorklistSource } from './worklist.ts';
 
 interface Row {
   studyInstanceUid: string;
@@ -39,30 +41,22 @@ interface Row {
   pending: number;
   overlaySeries: string | null;
   overlayInstance: string | null;
+  severity: Severity | null;
   rank: number;
-  certainty: number;
+  urgency: number;
+  tie: number;
 }
-
-/**
- * The order of the design: positives by probability, then what is unknown, then negatives; oldest first within each. What no
- * route takes comes after them, what is read last. A positive stays one while more of its study is analysed.
- */
-const RANK = `((case when reading = 'read' then 10 else 0 end)
-  + (case when positive then 0 when analysis = 'not-routed' then 3 when analysis = 'analyzed' then 2 else 1 end))`;
-const CERTAINTY = `(case when positive then 1 - probability else 0::float8 end)`;
-/** Cursors carry milliseconds, Postgres keeps microseconds. */
-const ORDER = `rank, certainty, date_trunc('milliseconds', first_received_at), study_instance_uid`;
 
 const COLUMNS = `
   study_instance_uid as "studyInstanceUid", patient_name as name, patients.patient_id as "patientId", patient_sex as sex, patient_birth_date as "birthDate",
   accession_number as "accessionNumber", study_date as "studyDate", study_time as "studyTime", studies.description,
   first_received_at as "firstReceivedAt", intake, analysis, reason, reading, probability, threshold, positive, regions, conflict, flagged,
-  studies.route, rank, certainty,
+  studies.route, severity, rank, urgency, tie,
   (select array_agg(distinct modality order by modality) from series where series.study_instance_uid = studies.study_instance_uid) as modalities,
   images.count as images, images.age, deliveries.delivered, deliveries.failed, deliveries.pending,
   overlay.series_instance_uid as "overlaySeries", overlay.sop_instance_uid as "overlayInstance"`;
 
-/** @param page SQL of the studies wanted, with rank and certainty: counted and joined are only those */
+/** @param page SQL of the studies wanted, with rank, urgency and tie: counted and joined are only those */
 const entriesOf = (page: string): string => `
   select ${COLUMNS}
   from (${page}) as studies left join patients on patients.id = studies.patient
@@ -81,44 +75,39 @@ const entriesOf = (page: string): string => `
     left join analyses on analyses.instance = instances.id
     where results.study_instance_uid = studies.study_instance_uid and results.current and results.kind = 'overlay'
     order by analyses.positive desc nulls last, analyses.probability desc nulls last limit 1) as overlay on true
-  order by ${ORDER}`;
-
-const RANKED = `select *, ${RANK} as rank, ${CERTAINTY} as certainty from studies`;
-
-interface Position {
-  rank: number;
-  certainty: number;
-  at: string;
-  uid: string;
-}
+  order by ${READING_ORDER}`;
 
 export class PostgresWorklist implements WorklistSource {
   readonly #dataSource: DataSource;
+  readonly #order: () => WorklistOrder;
 
-  constructor(dataSource: DataSource) {
+  /** @param order of positive studies, as the settings are now */
+  constructor(dataSource: DataSource, order: () => WorklistOrder) {
     this.#dataSource = dataSource;
+    this.#order = order;
   }
 
   async list({ limit, after }: { limit: number; after?: string | undefined }): Promise<{ entries: WorklistEntry[]; next: string | null }> {
-    const from = after === undefined ? undefined : parsePosition(after);
+    const order = this.#order();
+    const from = after === undefined ? undefined : positionOf(after, order);
     const rows: Row[] = await this.#dataSource.query(
-      entriesOf(`select * from (${RANKED}) as ranked
-        where $2::int is null or (${ORDER}) > ($2, $3::float8, $4::timestamptz, $5) order by ${ORDER} limit $1`),
-      [limit + 1, from?.rank ?? null, from?.certainty ?? null, from?.at ?? null, from?.uid ?? null],
+      entriesOf(`select * from (${rankedStudies(order)}) as ranked
+        where $2::int is null or (${READING_ORDER}) > ($2, $3::float8, $4::float8, $5::timestamptz, $6) order by ${READING_ORDER} limit $1`),
+      [limit + 1, from?.rank ?? null, from?.urgency ?? null, from?.tie ?? null, from?.at ?? null, from?.uid ?? null],
     );
     const page = rows.slice(0, limit);
     const last = page.at(-1);
-    return { entries: page.map(entryOf), next: rows.length > limit && last ? positionOf(last) : null };
+    return { entries: page.map(entryOf), next: rows.length > limit && last ? cursorOf({ ...last, at: last.firstReceivedAt.toISOString(), uid: last.studyInstanceUid }, order) : null };
   }
 
   async study(studyInstanceUid: string): Promise<StudyDetail | undefined> {
     return this.#dataSource.transaction('REPEATABLE READ', async (transaction) => {
-      const [row]: Row[] = await transaction.query(entriesOf(`${RANKED} where study_instance_uid = $1`), [studyInstanceUid]);
+      const [row]: Row[] = await transaction.query(entriesOf(`${rankedStudies(this.#order())} where study_instance_uid = $1`), [studyInstanceUid]);
       if (!row) return undefined;
       const instances = await transaction.find<Instance>('Instance', { where: { studyInstanceUid }, order: { receivedAt: 'ASC', version: 'ASC' } });
       const analyses: (StoredAnalysis & { regions: RegionRow[] | null })[] = await transaction.query(
         `select analyses.instance, frame, model_name as "modelName", model_version as "modelVersion", model_sha256 as "modelSha256", analyses.status,
-           analyses.reason, label, probability, threshold, positive, scores, provider, milliseconds,
+           analyses.reason, label, probability, threshold, positive, scores, provider, milliseconds, severity,
            (select json_agg(json_build_object('x', x, 'y', y, 'width', width, 'height', height, 'label', label, 'score', score, 'trackingUid', tracking_uid) order by ordinal)
             from regions where regions.analysis = analyses.id) as regions
          from analyses join instances on instances.id = analyses.instance where study_instance_uid = $1 and current order by analyses.id`,
@@ -186,9 +175,18 @@ function entryOf(row: Row): WorklistEntry {
     positive: row.positive,
     threshold: row.threshold,
     regions: row.regions,
+    ...severityOf(row.severity),
     overlay: row.overlayInstance === null ? null : `/dicomweb/studies/${row.studyInstanceUid}/series/${row.overlaySeries}/instances/${row.overlayInstance}/rendered`,
     flagged: row.conflict ?? row.flagged,
   };
+}
+
+/** A number, or why there is none; neither where there was nothing to measure. */
+function severityOf(severity: Severity | null): SeverityAnswer {
+  if (severity === null) return { severity: null, severityReason: null };
+  if (severity.status === 'not-measured') return { severity: null, severityReason: severity.reason };
+  const { right, left, both, basis, model } = severity;
+  return { severity: { right, left, both, basis, model: { name: model.name, version: model.version, sha256: model.sha256 } }, severityReason: null };
 }
 
 function deliveryOf({ delivered, failed, pending }: Row): DeliveryState {
@@ -216,28 +214,14 @@ function instanceOf(instance: Instance): StudyDetail['instances'][number] {
 function analysisOf(analysis: Omit<StoredAnalysis, 'regions'> & { regions: RegionRow[] | null }, instances: Instance[]): StudyAnalysis {
   const instance = instances.find(({ id }) => id === analysis.instance);
   const header: Dataset = instance?.header ?? {};
+  const { severity, ...outcome } = { severity: null, ...outcomeOf(analysis) };
   return {
     sopInstanceUid: instance?.sopInstanceUid ?? '',
     frame: analysis.frame,
     model: { name: analysis.modelName, version: analysis.modelVersion, sha256: analysis.modelSha256 },
     rows: num(header, 'Rows') ?? 0,
     columns: num(header, 'Columns') ?? 0,
-    ...outcomeOf(analysis),
+    ...outcome,
+    ...severityOf(severity ?? null),
   };
-}
-
-function positionOf(row: Row): string {
-  const position: Position = { rank: row.rank, certainty: row.certainty, at: row.firstReceivedAt.toISOString(), uid: row.studyInstanceUid };
-  return Buffer.from(JSON.stringify(position)).toString('base64url');
-}
-
-/** @throws {RangeError} when it is not a `next` of ours */
-function parsePosition(text: string): Position {
-  try {
-    const value = JSON.parse(Buffer.from(text, 'base64url').toString()) as Position;
-    if (typeof value.rank === 'number' && typeof value.certainty === 'number' && !Number.isNaN(Date.parse(value.at)) && typeof value.uid === 'string') return value;
-  } catch {
-    // told below, with what was wrong
-  }
-  throw new RangeError(`"after" must be the "next" of an earlier answer, not "${text.slice(0, 40)}"`);
 }

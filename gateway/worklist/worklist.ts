@@ -8,8 +8,24 @@ export type DeliveryState = 'none' | 'pending' | 'partial' | 'delivered' | 'fail
 export const READING_STATES = ['unread', 'claimed', 'read'] as const;
 export type ReadingState = (typeof READING_STATES)[number];
 
+/** How much of the lungs a finding takes up (docs/severity.md). */
+export interface SeverityAnswer {
+  /** Per cent of the patient's right lung, of the left, of both together; null where it was not measured. */
+  severity: {
+    right: number;
+    left: number;
+    both: number;
+    /** boxes: all lung within the regions, which overstates; map: of that, what the model marked. */
+    basis: 'boxes' | 'map';
+    /** Of the lungs. */
+    model: { name: string; version: string; sha256: string };
+  } | null;
+  /** Why a positive was not measured; null where it was, and where there was nothing to measure. */
+  severityReason: string | null;
+}
+
 /** A study waiting to be read. Four questions, each answered on its own: intake, analysis, delivery, reading. */
-export interface WorklistEntry {
+export interface WorklistEntry extends SeverityAnswer {
   studyInstanceUid: string;
   /** As in DICOM: component groups split by =, components by ^ (Alphabetic=Ideographic=Phonetic). */
   patientName: string;
@@ -62,8 +78,11 @@ export interface StudyInstance {
   transferSyntaxUid: string;
 }
 
+/** Of each kind of outcome. */
+type WithoutSeverity<Outcome> = Outcome extends unknown ? Omit<Outcome, 'severity'> : never;
+
 /** One model on one frame. */
-export type StudyAnalysis = AnalysisOutcome & {
+export type StudyAnalysis = WithoutSeverity<AnalysisOutcome> & SeverityAnswer & {
   sopInstanceUid: string;
   /** Counted from 1. */
   frame: number;
@@ -109,7 +128,7 @@ export interface StudyDetail extends WorklistEntry {
 }
 
 export interface WorklistSource {
-  /** In reading order: positives by probability, then what is unknown, then negatives; oldest first within each.
+  /** In reading order: positives by probability or, where the settings say so, by severity, then what is unknown, then negatives; oldest first within each.
    * @param page `after` is `next` of the page before
    * @throws {RangeError} when `after` is no such thing */
   list(page: { limit: number; after?: string | undefined }): Promise<{ entries: WorklistEntry[]; next: string | null }>;

@@ -7,7 +7,7 @@ import { settingsSchema } from '../../config/settings.ts';
 import { MULTIPART, multipart, startTestGateway, STEADY, testInstance, type TestGateway } from '../support/http-gateway.ts';
 import { studyDetail } from '../support/memory-worklist.ts';
 import { findTool } from '../support/peers.ts';
-import type { StudyDetail } from '../../gateway/worklist/worklist.ts';
+import type { SeverityAnswer, StudyDetail } from '../../gateway/worklist/worklist.ts';
 import { Registry } from 'prom-client';
 
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
@@ -22,6 +22,8 @@ const STUDY = '2.25.500';
 const SOP = '2.25.500.1.1';
 const OVERLAY = '2.25.500.1.2';
 
+const SEVERITY: SeverityAnswer = { severity: { right: 12.4, left: 0, both: 6.1, basis: 'boxes', model: { name: 'lungs', version: '1', sha256: 'ab'.repeat(32) } }, severityReason: null };
+
 /** A study whose image was really stored, with two regions, a delivered report, and an overlay that the PACS refuses. */
 function positive(): StudyDetail {
   const base = studyDetail(1);
@@ -34,9 +36,10 @@ function positive(): StudyDetail {
     probability: 0.93,
     positive: true,
     regions: 2,
+    ...SEVERITY,
     delivery: 'partial',
     instances: [{ ...base.instances[0]!, sopInstanceUid: SOP, seriesInstanceUid: '2.25.500.1' }],
-    analyses: [{ status: 'analyzed', label: 'opacity', probability: 0.93, threshold: 0.5, positive: true, scores: { opacity: 0.93 }, regions: REGIONS, provider: 'cpu', milliseconds: 31, sopInstanceUid: SOP, frame: 1, model: MODEL, rows: ROWS, columns: COLUMNS }],
+    analyses: [{ status: 'analyzed', label: 'opacity', probability: 0.93, threshold: 0.5, positive: true, scores: { opacity: 0.93 }, regions: REGIONS, provider: 'cpu', milliseconds: 31, sopInstanceUid: SOP, frame: 1, model: MODEL, rows: ROWS, columns: COLUMNS, ...SEVERITY }],
     overlay: `/dicomweb/studies/${STUDY}/series/2.25.500.1/instances/${OVERLAY}/rendered`,
     results: [
       { ...result, kind: 'structured-report', sopInstanceUid: '2.25.88.1', sopClassUid: '1.2.840.10008.5.1.4.1.1.88.34' },

@@ -51,6 +51,8 @@ export function studyDetail(number: number, values: Partial<StudyDetail> = {}): 
   const seriesInstanceUid = `${studyInstanceUid}.1`;
   return {
     studyInstanceUid,
+    severity: null,
+    severityReason: null,
     patientName: `Test^Patient ${number}`,
     patientId: `ID${number}`,
     patientSex: 'F',

@@ -1,9 +1,9 @@
 // A study and what its analysis came to, for the tests of ai/results.
 import type { AnalysisOutcome, AnalyzedOutcome } from '../../ai/analysis.ts';
-import type { OutcomeImage, StudyOutcome } from '../../ai/results/outcome.ts';
+import type { OutcomeImage, ResultLabel, StudyOutcome } from '../../ai/results/outcome.ts';
 import { code, dataset, num, type Dataset } from '../../storage/dicom/dataset.ts';
 import { writePart10 } from '../../storage/dicom/write.ts';
-import type { LungModel, Severity } from '../../storage/entities/severity.ts';
+import type { LungModel, MeasuredSeverity, UnmeasuredSeverity } from '../../storage/entities/severity.ts';
 
 export const CR_IMAGE = '1.2.840.10008.5.1.4.1.1.1';
 
@@ -71,10 +71,24 @@ export function analyzed(values: Partial<AnalyzedOutcome> = {}): AnalyzedOutcome
 }
 
 export const LUNGS: LungModel = { name: 'lungs', version: '1.0.0', sha256: 'ab'.repeat(32), deviceUid: '2.25.99', manufacturer: 'Hilum' };
-export const MEASURED: Severity = { status: 'measured', right: 12.4, left: 0, both: 6.1, basis: 'boxes', model: LUNGS };
-export const NOT_MEASURED: Severity = { status: 'not-measured', reason: 'only a part of the left lung was found', model: LUNGS };
+export const MEASURED: MeasuredSeverity = { status: 'measured', right: 12.4, left: 0, both: 6.1, basis: 'boxes', model: LUNGS };
+export const NOT_MEASURED: UnmeasuredSeverity = { status: 'not-measured', reason: 'only a part of the left lung was found', model: LUNGS };
 
 export const NOTHING_FOUND = analyzed({ probability: 0.0312, positive: false, scores: { opacity: 0.0312 }, regions: [] });
+
+/** The labels of a model that tells two findings apart, and an image that it called bacterial. */
+export const TYPE_LABELS: ResultLabel[] = [
+  { name: 'normal', code: { value: '17621005', scheme: 'SCT', meaning: 'Normal' } },
+  { name: 'bacterial', positive: true, code: { value: '53084003', scheme: 'SCT', meaning: 'Bacterial pneumonia' } },
+  { name: 'viral', positive: true, code: { value: '75570004', scheme: 'SCT', meaning: 'Viral pneumonia' } },
+];
+export const BACTERIAL = analyzed({
+  label: 'bacterial',
+  probability: 0.93,
+  threshold: 0.5,
+  scores: { normal: 0.07, bacterial: 0.6, viral: 0.33 },
+  regions: [{ x: 300.5, y: 900, width: 350, height: 500, label: 'bacterial', score: 0.71, trackingUid: '2.25.503' }],
+});
 
 export function outcomeImage(outcome: AnalysisOutcome, values: Partial<OutcomeImage> = {}): OutcomeImage {
   return {

@@ -5,6 +5,7 @@ import { reportUid, overlayUid } from '../../ai/results/result-uids.ts';
 import { COMPREHENSIVE_3D_SR, reportDataset } from '../../ai/results/structured-report.ts';
 import type { StudyOutcome } from '../../ai/results/outcome.ts';
 import { items, num, text, type Dataset } from '../../storage/dicom/dataset.ts';
+import type { Severity } from '../../storage/entities/severity.ts';
 import { LUNGS, MEASURED, NOTHING_FOUND, NOT_MEASURED, analyzed, outcomeImage, studyOutcome } from '../support/results.ts';
 
 function* walk(item: Dataset): Generator<Dataset> {
@@ -17,7 +18,7 @@ const nameOf = (item: Dataset): string | undefined => text(items(item, 'ConceptN
 const named = (item: Dataset, name: string): Dataset[] => [...walk(item)].filter((child) => nameOf(child) === name);
 const value = (item: Dataset): string | undefined => text(items(item, 'ConceptCodeSequence')[0] ?? {}, 'CodeValue');
 const report = (study: StudyOutcome): Dataset => reportDataset(study, COMPREHENSIVE_3D_SR);
-const study = (severity = MEASURED): StudyOutcome => studyOutcome([outcomeImage(analyzed({ severity }))]);
+const study = (severity: Severity = MEASURED): StudyOutcome => studyOutcome([outcomeImage(analyzed({ severity }))]);
 const legend = (outcome: ReturnType<typeof analyzed>): string => legendLines(studyOutcome([outcomeImage(outcome)]), outcomeImage(outcome), outcome, 'now')[1]![0].text;
 
 describe('severity in the report', () => {
