@@ -13,6 +13,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.pixel_data_handlers.util import apply_modality_lut, apply_voi_lut, convert_color_space
+from pydicom.uid import ImplicitVRLittleEndian
 
 from ..errors import TrainingError
 
@@ -83,10 +84,13 @@ def _window(values: np.ndarray, dataset: Dataset) -> np.ndarray:
 
 def displayed(path: Path) -> np.ndarray:
     """uint8 [rows, columns], 0 black: the first frame as a monitor shows it. @raises TrainingError if there is none."""
+    dataset = None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             dataset = pydicom.dcmread(path, force=True)
+            # A bare dataset without file meta information is implicit little endian (PS3.5 10.1).
+            dataset.file_meta.setdefault("TransferSyntaxUID", ImplicitVRLittleEndian)
             stored = dataset.pixel_array
             if int(dataset.get("NumberOfFrames") or 1) > 1:
                 stored = stored[0]
@@ -104,7 +108,9 @@ def displayed(path: Path) -> np.ndarray:
                 limit = dataset.get("PixelPaddingRangeLimit", padding)
                 shown[(stored >= min(padding, limit)) & (stored <= max(padding, limit))] = 0
             return shown.astype(np.uint8)
-    except TrainingError:
-        raise
     except Exception as reason:  # pydicom's handlers and their codecs raise whatever they like
-        raise TrainingError(f"cannot read image {path}: {reason}".splitlines()[0]) from reason
+        syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None) if dataset else None
+        if syntax is not None and syntax.is_compressed:
+            hint = f"{syntax.name} is not to be decoded here; decompress it first (gdcmconv --raw, dcmdjpeg, dcmdjpls)"
+            raise TrainingError(f"cannot read image {path}: {hint}") from reason
+        raise TrainingError(f"cannot read image {path}: {str(reason) or type(reason).__name__}".splitlines()[0]) from reason

@@ -31,7 +31,7 @@ def _gray(image: Image.Image) -> Image.Image:
     return image.convert("L")
 
 
-def read_gray(path: Path, size: int) -> np.ndarray:
+def read_gray(path: Path, size: int, resample: int = Image.BILINEAR) -> np.ndarray:
     """uint8 [size, size]. @raises TrainingError if the file is no readable image."""
     try:
         if is_dicom(path):
@@ -41,7 +41,7 @@ def read_gray(path: Path, size: int) -> np.ndarray:
         else:
             with Image.open(path) as opened:
                 image = _gray(opened)
-        return np.asarray(image.resize((size, size), Image.BILINEAR))
+        return np.asarray(image.resize((size, size), resample))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as reason:
         raise TrainingError(f"cannot read image {path}: {reason}") from reason
 

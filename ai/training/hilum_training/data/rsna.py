@@ -13,7 +13,7 @@ from tqdm import tqdm
 from ..errors import TrainingError
 from .dicom import header
 from .listing import Row, folder, read_rows
-from .samples import NORMAL, WORTH_A_BAR, Sample, no_boxes
+from .samples import NORMAL, Sample, no_boxes, quiet
 
 LABELS_FILE = "stage_2_train_labels.csv"
 CLASSES_FILE = "stage_2_detailed_class_info.csv"
@@ -61,7 +61,7 @@ def read_rsna(place: Path) -> list[Sample]:
     for row in read_rows(place / LABELS_FILE, ("patientId", *BOX, "Target")):
         rows.setdefault(row.required("patientId"), []).append(row)
     samples = []
-    for image, of_image in tqdm(rows.items(), "reading headers", unit="", disable=len(rows) < WORTH_A_BAR):
+    for image, of_image in tqdm(rows.items(), "reading headers", unit="", disable=quiet(len(rows))):
         first, positive = of_image[0], _target(of_image[0])
         if image not in classes:
             raise first.wrong(f"{image} is not in {CLASSES_FILE}")

@@ -17,6 +17,11 @@ LABELS = (NORMAL, "bacterial", "viral", "pneumonia")
 WORTH_A_BAR = 500
 
 
+def quiet(count: int) -> bool | None:
+    """tqdm's `disable` for so many things to do; None leaves it to tqdm, which is silent where nobody watches."""
+    return True if count < WORTH_A_BAR else None
+
+
 def no_boxes() -> np.ndarray:
     return np.zeros((0, 4), np.float32)
 
@@ -104,7 +109,7 @@ def load_images(samples: list[Sample], size: int, cache: Path | None) -> SampleS
     if images is not None:
         return SampleSet(samples, images)
     images = np.empty((len(samples), size, size), np.uint8)
-    for i, sample in enumerate(tqdm(samples, "reading images", unit="", disable=len(samples) < WORTH_A_BAR)):
+    for i, sample in enumerate(tqdm(samples, "reading images", unit="", disable=quiet(len(samples)))):
         images[i] = read_gray(sample.path, size)
     if file:
         file.parent.mkdir(parents=True, exist_ok=True)

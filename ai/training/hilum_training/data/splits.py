@@ -57,32 +57,54 @@ def _draw(patient: Patient, seed: int) -> str:
     return hashlib.sha256(f"{seed}\0{patient[0]}\0{patient[1]}".encode()).hexdigest()
 
 
-def _strata(samples: list[Sample]) -> dict[tuple[str, tuple[str, ...]], set[Patient]]:
-    """Patients by source and by the labels that their images have."""
+def _together(samples: list[Sample], same: list[tuple[Patient, Patient]]) -> dict[Patient, Patient]:
+    """Each patient's group, named by one of it: those linked by `same` are taken for one person."""
+    group = {patient_of(sample): patient_of(sample) for sample in samples}
+
+    def head(patient: Patient) -> Patient:
+        while group[patient] != patient:
+            patient = group[patient]
+        return patient
+
+    for one, other in same:
+        first, second = sorted((head(one), head(other)))
+        group[second] = first
+    return {patient: head(patient) for patient in group}
+
+
+def _strata(samples: list[Sample], group: dict[Patient, Patient]) -> list[list[Patient]]:
+    """Groups of patients that are alike in source and in the labels that their images have."""
     labels: dict[Patient, set[str]] = defaultdict(set)
     for sample in samples:
-        labels[patient_of(sample)].add(sample.label)
-    strata: dict[tuple[str, tuple[str, ...]], set[Patient]] = defaultdict(set)
+        labels[group[patient_of(sample)]].add(sample.label)
+    strata: dict[tuple[str, ...], list[Patient]] = defaultdict(list)
     for patient, of_patient in labels.items():
-        strata[patient[0], tuple(sorted(of_patient))].add(patient)
-    return strata
+        strata[patient[0], *sorted(of_patient)].append(patient)
+    return [strata[key] for key in sorted(strata)]
 
 
-def make_split(samples: list[Sample], seed: int, shares: tuple[float, float, float], kept: Split | None = None) -> Split:
-    """Parts drawn by chance within each source and label; patients in `kept` stay where they are.
+def make_split(
+    samples: list[Sample], seed: int, shares: tuple[float, float, float],
+    kept: Split | None = None, same: list[tuple[Patient, Patient]] | None = None,
+) -> Split:
+    """Parts drawn by chance within each source and label. Patients in `kept` stay where they are; pairs in `same` are
+    one person under two names, and go together.
 
     `shares` are those of train, validation and test, and sum to 1.
     @raises TrainingError if the shares do not, or if a part would be left without a class
     """
     if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
-        raise TrainingError(f"shares {shares} must be 0 or more and sum to 1")
-    kept = kept or {}
-    split = {patient: part for patient, part in kept.items()}
-    for patients in _strata(samples).values():
-        new = sorted(patients - kept.keys(), key=lambda patient: _draw(patient, seed))
+        raise TrainingError(f"shares {' '.join(f'{s:g}' for s in shares)}: each 0 or more, together 1")
+    split = dict(kept or {})
+    group = _together(samples, same or [])
+    part_of = {group[patient]: part for patient, part in split.items() if patient in group}
+    for heads in _strata(samples, group):
+        new = sorted((head for head in heads if head not in part_of), key=lambda head: _draw(head, seed))
         ends = np.round(np.cumsum(shares) * len(new)).astype(int)
-        for i, patient in enumerate(new):
-            split[patient] = PARTS[int(np.searchsorted(ends, i, "right"))]
+        for i, head in enumerate(new):
+            part_of[head] = PARTS[int(np.searchsorted(ends, i, "right"))]
+    for patient, head in group.items():
+        split.setdefault(patient, part_of[head])
     wanted = sorted({sample.label for sample in samples})
     for part, indices in part_indices(samples, split).items():
         if shares[PARTS.index(part)] > 0:
@@ -120,9 +142,8 @@ def require_classes(samples: list[Sample], labels: list[str], where: str) -> Non
 def folds(samples: list[Sample], count: int, seed: int) -> np.ndarray:
     """A fold from 0 to count - 1 for each sample, by patient, balanced within each source and label: int [n]."""
     fold: dict[Patient, int] = {}
-    start = 0
-    for _, patients in sorted(_strata(samples).items()):
-        for i, patient in enumerate(sorted(patients, key=lambda p: _draw(p, seed))):
-            fold[patient] = (start + i) % count
-        start += len(patients)  # or the first folds would get the remainder of every stratum
+    for patients in _strata(samples, _together(samples, [])):
+        # Going on where the last stratum ended, or the first folds would get the remainder of each.
+        for patient in sorted(patients, key=lambda p: _draw(p, seed)):
+            fold[patient] = len(fold) % count
     return np.array([fold[patient_of(sample)] for sample in samples], int)
