@@ -47,7 +47,10 @@ export function severityUid(study: StudyOutcome, image: OutcomeImage, lungs: str
   return deriveUid(study.uidRoot, 'severity', image.digest, String(image.frame), study.model.sha256, lungs, side);
 }
 
-/** Tracking Unique Identifier of the statement about a frame as a whole; the same when its analysis is repeated. */
-export function statementUid(study: StudyOutcome, image: OutcomeImage): string {
-  return deriveUid(study.uidRoot, 'statement', image.digest, String(image.frame), study.model.sha256);
+/**
+ * Tracking Unique Identifier of the statement about a frame as a whole; the same when its analysis is repeated.
+ * @param finding name of the label, where there is a statement for each of several
+ */
+export function statementUid(study: StudyOutcome, image: OutcomeImage, finding?: string): string {
+  return deriveUid(study.uidRoot, 'statement', image.digest, String(image.frame), study.model.sha256, ...(finding === undefined ? [] : [finding]));
 }

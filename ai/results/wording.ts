@@ -36,30 +36,43 @@ export function summaryOf(study: StudyOutcome): StudySummary {
   const positive = outcomes.filter((outcome) => outcome.positive).length;
   const total = images.length;
   const analyzed = outcomes.length;
-  const finding = findingLabel(study).code.meaning;
+  const sought = withinSentence(soughtIn(study.labels));
+  const several = findingLabels(study.labels).length > 1;
   const sentences: string[] = [];
   if (analyzed > 0) {
     const highest = outcomes.reduce((most, outcome) => (outcome.probability > most.probability ? outcome : most));
     const regions = outcomes.filter((outcome) => outcome.positive).reduce((sum, outcome) => sum + outcome.regions.length, 0);
     sentences.push(
       positive > 0
-        ? `${finding} found in ${positive} of ${count(analyzed, 'image')} analysed; ${count(regions, 'region')} located.`
-        : `No ${finding.toLowerCase()} found in ${count(analyzed, 'image')} analysed.`,
-      `Highest probability ${percent(highest.probability, highest.threshold)}.`,
+        ? `${foundIn(study, outcomes)} of ${count(analyzed, 'image')} analysed; ${count(regions, 'region')} located.`
+        : `No ${sought} found in ${count(analyzed, 'image')} analysed.`,
+      `Highest probability ${several ? `of ${sought} ` : ''}${percent(highest.probability, highest.threshold)}${several ? `: ${eachInWords(study.labels, highest)}` : ''}.`,
       ...(highest.severity ? [severityInFull(highest.severity)] : []),
     );
   } else {
-    sentences.push(`No image could be analysed: no statement about ${finding.toLowerCase()}.`);
+    sentences.push(`No image could be analysed: no statement about ${sought}.`);
   }
   if (analyzed > 0 && analyzed < total) sentences.push(`${count(total - analyzed, 'image')} not analysed.`);
   if (reason !== undefined) sentences.push(`Reason: ${sentence(reason)}`);
   return { total, analyzed, positive, sentence: sentences.join(' ') };
 }
 
+/** 'Bacterial pneumonia found in 2, viral pneumonia found in 1': by how images were called. */
+function foundIn({ labels }: StudyOutcome, outcomes: readonly AnalyzedOutcome[]): string {
+  const called = outcomes.filter(({ positive }) => positive).map(({ label }) => findingLabel({ labels }, label).code.meaning);
+  const [first = '', ...others] = [...new Set(called)].map((meaning) => `${meaning} found in ${called.filter((each) => each === meaning).length}`);
+  return [first, ...others.map(withinSentence)].join(', ');
+}
+
+/** 'bacterial pneumonia 60 %, viral pneumonia 33 %': where several are added up, what each is by itself. */
+function eachInWords(labels: readonly ResultLabel[], { scores }: AnalyzedOutcome): string {
+  return findingLabels(labels).map(({ name, code }) => `${withinSentence(code.meaning)} ${percent(scores[name] ?? 0)}`).join(', ');
+}
+
 /** 'Opacity found', 'No opacity found': the finding of one image. */
 export function findingStatement(study: StudyOutcome, outcome: AnalyzedOutcome): string {
-  const finding = findingLabel(study, outcome.label).code.meaning;
-  return outcome.positive ? `${finding} found` : `No ${finding.toLowerCase()} found`;
+  const finding = foundOrSought(study.labels, outcome);
+  return outcome.positive ? `${finding} found` : `No ${withinSentence(finding)} found`;
 }
 
 /** Why there is no analysis of this image, in words. */

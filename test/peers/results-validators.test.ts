@@ -11,7 +11,7 @@ import { COMPREHENSIVE_3D_SR, encodeReport } from '../../ai/results/structured-r
 import { text } from '../../storage/dicom/dataset.ts';
 import { readPart10 } from '../../storage/dicom/part10.ts';
 import { runTool } from '../support/peers.ts';
-import { MEASURED, NOTHING_FOUND, NOT_MEASURED, analyzed, studyOutcome } from '../support/results.ts';
+import { BACTERIAL, TYPE_LABELS, MEASURED, NOTHING_FOUND, NOT_MEASURED, analyzed, studyOutcome } from '../support/results.ts';
 import { assertBoxesDrawn, assertValidIod, assertValidTemplate } from '../support/validators.ts';
 
 const REGIONS: Region[] = [
@@ -71,6 +71,8 @@ describe('the results before validators and readers', function () {
       studyOutcome([await image(analyzed({ regions: REGIONS, severity: MEASURED })), await image(analyzed({ regions: REGIONS, severity: NOT_MEASURED }))]),
     'found but not located': async () => studyOutcome([await image(analyzed({ regions: [] }))]),
     'nothing found, second version': async () => studyOutcome([await image(NOTHING_FOUND)], { predecessor, version: 2 }),
+    'one of two findings told apart': async () =>
+      studyOutcome([await image(BACTERIAL), await image({ ...BACTERIAL, probability: 0.3, positive: false, regions: [] })], { labels: TYPE_LABELS }),
     'nothing to analyse': async () => studyOutcome([await image(NOT_ANALYZABLE)], { reason }),
     failed: async () => studyOutcome([await image({ status: 'failed', reason: 'the analysis took longer than 60 s, twice' })]),
   };

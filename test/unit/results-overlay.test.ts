@@ -12,7 +12,7 @@ import { overlayPng, renderOverlay } from '../../ai/results/overlay/render.ts';
 import type { OutcomeImage, StudyOutcome } from '../../ai/results/outcome.ts';
 import { get, items, num, nums, personName, text, texts, type Dataset } from '../../storage/dicom/dataset.ts';
 import { parsePart10 } from '../../storage/dicom/part10.ts';
-import { NOTHING_FOUND, analyzed, outcomeImage, radiographFile, radiographHeader, studyOutcome } from '../support/results.ts';
+import { BACTERIAL, NOTHING_FOUND, TYPE_LABELS, analyzed, outcomeImage, radiographFile, radiographHeader, studyOutcome } from '../support/results.ts';
 
 const REGIONS = [
   { x: 40, y: 120, width: 100, height: 90, label: 'opacity', score: 0.91, trackingUid: '2.25.501' },
@@ -45,6 +45,12 @@ describe('the overlay', () => {
     const [result] = await encodeOverlays(studyOutcome([await sourceImage(outcome, values)]));
     return parsePart10(result!.bytes).dataset;
   }
+
+  it('names the finding of a model that tells two apart, and what is compared with its threshold', () => {
+    const words = legendWords(studyOutcome([outcomeImage(BACTERIAL)], { labels: TYPE_LABELS }));
+    assert.equal(words[0], 'Bacterial pneumonia found');
+    assert.equal(words[1], 'Together 93 % (threshold 50 %): bacterial 60 %, viral 33 %');
+  });
 
   it('draws the edge of every box where region times scale plus offset says', async () => {
     const image = await sourceImage(analyzed({ regions: REGIONS }));

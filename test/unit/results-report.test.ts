@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { encodeReport, COMPREHENSIVE_3D_SR, COMPREHENSIVE_SR } from '../../ai/results/structured-report.ts';
+import type { AnalysisOutcome } from '../../ai/analysis.ts';
 import type { StudyOutcome } from '../../ai/results/outcome.ts';
 import { get, items, num, nums, personName, text, type Dataset } from '../../storage/dicom/dataset.ts';
 import { parsePart10 } from '../../storage/dicom/part10.ts';
-import { NOTHING_FOUND, analyzed, outcomeImage, radiographHeader, studyOutcome } from '../support/results.ts';
+import { BACTERIAL, NOTHING_FOUND, TYPE_LABELS, analyzed, outcomeImage, radiographHeader, studyOutcome } from '../support/results.ts';
 
 const LATERAL = outcomeImage(
   { status: 'not-analyzable', reason: 'lateral view' },
@@ -74,6 +75,47 @@ describe('the structured report', () => {
     assert.equal(numericValue(named(none!, 'Probability')[0]), 0.0312);
     assert.equal(codeValue(named(none!, 'Summary of Detections')[0]), '111222');
     assert.equal(codeValue(named(ds, 'CAD Processing and Findings Summary')[0]), '111242');
+  });
+
+  describe('of a model that tells two findings apart', () => {
+    const study = (...outcomes: AnalysisOutcome[]): Dataset =>
+      report(studyOutcome(outcomes.map((outcome, index) => outcomeImage(outcome, { sopInstanceUid: `2.25.200${index}` })), { labels: TYPE_LABELS }));
+    const presence = (item: Dataset): (string | undefined)[] => ['Bacterial pneumonia', 'Viral pneumonia'].map((name) => codeValue(items(item, 'ContentSequence').find((child) => text(items(child, 'ConceptNameCodeSequence')[0] ?? {}, 'CodeMeaning') === name)));
+    const [PRESENT, ABSENT] = ['52101004', '272519000'];
+    const none = analyzed({ label: 'viral', probability: 0.3, threshold: 0.5, positive: false, scores: { normal: 0.7, bacterial: 0.1, viral: 0.2 }, regions: [] });
+
+    it('states of each how probable it is by itself, and calls the image by the more probable one alone', () => {
+      const ds = study(BACTERIAL);
+      const groups = frameGroups(ds);
+      assert.deepEqual(groups.map((group) => codeValue(named(group, 'Finding')[0])), ['53084003', '75570004']);
+      assert.deepEqual(groups.map((group) => numericValue(named(group, 'Probability')[0])), [0.6, 0.33]);
+      assert.deepEqual(groups.map(presence), [[PRESENT, undefined], [undefined, undefined]]);
+      assert.equal(new Set(groups.map((group) => text(named(group, 'Tracking Unique Identifier')[0]!, 'UID'))).size, 2);
+      assert.deepEqual(presence(named(ds, 'Qualitative Evaluations')[0]!), [PRESENT, undefined]);
+      assert.ok(named(ds, 'Algorithm Parameters').some((item) => text(item, 'TextValue') === 'threshold=0.5 for bacterial + viral'));
+      assert.equal(codeValue(named(named(ds, 'Imaging Measurements')[0]!, 'Finding')[0]), '53084003');
+    });
+
+    it('says in words which was found, and that the probability that counts is of both together', () => {
+      assert.equal(
+        text(named(study(BACTERIAL), 'Conclusion')[0]!, 'TextValue'),
+        'Bacterial pneumonia found in 1 of 1 image analysed; 1 region located. Highest probability of bacterial pneumonia or viral pneumonia 93 %: bacterial pneumonia 60 %, viral pneumonia 33 %.',
+      );
+      const both = study(BACTERIAL, { ...BACTERIAL, label: 'viral', regions: [] }, none);
+      assert.match(text(named(both, 'Conclusion')[0]!, 'TextValue')!, /^Bacterial pneumonia found in 1, viral pneumonia found in 1 of 3 images analysed; /);
+      assert.deepEqual(presence(named(both, 'Qualitative Evaluations')[0]!), [PRESENT, PRESENT]);
+    });
+
+    it('calls both absent where their sum is below the threshold', () => {
+      const ds = study(none);
+      assert.deepEqual(frameGroups(ds).map(presence), [[ABSENT, undefined], [undefined, ABSENT]]);
+      assert.deepEqual(presence(named(ds, 'Qualitative Evaluations')[0]!), [ABSENT, ABSENT]);
+      assert.match(text(named(ds, 'Conclusion')[0]!, 'TextValue')!, /^No bacterial pneumonia or viral pneumonia found in 1 image analysed\./);
+    });
+
+    it('makes one statement of an image that was not analysed', () => {
+      assert.equal(frameGroups(study(LATERAL.outcome)).length, 1);
+    });
   });
 
   it('is a report too when nothing was found, and says so', () => {

@@ -1,7 +1,7 @@
 // The band beneath the image: what was found, by what, when, and that it is for research.
 import type { AnalyzedOutcome } from '../../analysis.ts';
 import { GATEWAY_VERSION } from '../equipment.ts';
-import type { OutcomeImage, StudyOutcome } from '../outcome.ts';
+import { findingLabels, type OutcomeImage, type StudyOutcome } from '../outcome.ts';
 import { severityInShort } from '../severity-wording.ts';
 import { RESEARCH_USE, count, findingStatement, percent } from '../wording.ts';
 import { COLOURS } from './colours.ts';
@@ -59,7 +59,7 @@ export function legendLines(
     [
       { text: statement, weight: 'bold', colour: outcome.positive ? COLOURS.finding : COLOURS.text, size: 0.034 },
       {
-        text: `Probability ${percent(outcome.probability, outcome.threshold)} (threshold ${percent(outcome.threshold)})`,
+        text: probabilityInShort(study, outcome),
         weight: 'normal',
         colour: COLOURS.text,
         size: 0.026,
@@ -78,6 +78,14 @@ export function legendLines(
       { text: `Hilum ${GATEWAY_VERSION}`, ...small },
     ],
   ];
+}
+
+/** What is compared with the threshold; of several findings that is their sum, so each stands there by the name of its label as well. */
+function probabilityInShort({ labels }: StudyOutcome, { probability, threshold, scores }: AnalyzedOutcome): string {
+  const findings = findingLabels(labels);
+  const compared = `${percent(probability, threshold)} (threshold ${percent(threshold)})`;
+  if (findings.length === 1) return `Probability ${compared}`;
+  return `Together ${compared}: ${findings.map(({ name }) => `${name} ${percent(scores[name] ?? 0)}`).join(', ')}`;
 }
 
 function regionsInWords({ positive, regions, severity }: AnalyzedOutcome): string {

@@ -1,12 +1,12 @@
 // The content tree of the report: TID 1500 Measurement Report with what its templates ask for (PS3.16).
 import { items, text, type Dataset } from '../../../storage/dicom/dataset.ts';
 import { CONCEPT, MODALITY, VALUE, type Code } from '../codes.ts';
-import { findingLabel, type StudyOutcome } from '../outcome.ts';
-import { summaryOf, type StudySummary } from '../wording.ts';
+import { findingLabels, type StudyOutcome } from '../outcome.ts';
+import { soughtIn, summaryOf, type StudySummary } from '../wording.ts';
 import { codedItem, container, textItem, uidItem } from './content-items.ts';
 import { imageLibrary, showsChest } from './image-library.ts';
 import { severityStatements } from './severity.ts';
-import { algorithmIdentification, imageName, imageStatement, regionStatements } from './statements.ts';
+import { algorithmIdentification, imageName, imageStatements, regionStatements } from './statements.ts';
 
 /** The root content item; its elements belong into the document's own dataset. */
 export function measurementReport(study: StudyOutcome): Dataset {
@@ -79,18 +79,28 @@ function imagingMeasurements(study: StudyOutcome): Dataset[] {
  */
 function qualitativeEvaluations(study: StudyOutcome): Dataset {
   const summary = summaryOf(study);
-  const finding = findingLabel(study).code;
   return container(
     CONCEPT.qualitativeEvaluations,
     [
       codedItem('CONTAINS', CONCEPT.processingSummary, processingSummary(summary)),
-      ...(summary.analyzed > 0 ? [codedItem('CONTAINS', finding, summary.positive > 0 ? VALUE.present : VALUE.absent)] : []),
+      ...(summary.analyzed > 0 ? findingsOfStudy(study) : []),
       textItem('CONTAINS', CONCEPT.conclusion, summary.sentence),
       textItem('CONTAINS', CONCEPT.comment, researchUse(study)),
-      ...study.images.map((image, index) => imageStatement(study, image, index)),
+      ...study.images.flatMap((image, index) => imageStatements(study, image, index)),
     ],
     { relationship: 'CONTAINS' },
   );
+}
+
+/**
+ * Present where an image was called so, absent where nothing was found. Of several findings that exclude each other, nothing is
+ * said of one that no image was called by, where another was found.
+ */
+function findingsOfStudy({ labels, images }: StudyOutcome): Dataset[] {
+  const findings = findingLabels(labels);
+  const called = images.flatMap(({ outcome }) => (outcome.status === 'analyzed' && outcome.positive ? [outcome.label] : []));
+  if (called.length === 0) return findings.map(({ code }) => codedItem('CONTAINS', code, VALUE.absent));
+  return findings.filter(({ name }) => findings.length === 1 || called.includes(name)).map(({ code }) => codedItem('CONTAINS', code, VALUE.present));
 }
 
 function processingSummary({ analyzed, positive, total }: StudySummary): Code {
@@ -101,9 +111,8 @@ function processingSummary({ analyzed, positive, total }: StudySummary): Code {
 
 function researchUse(study: StudyOutcome): string {
   const { model, intendedUse } = study;
-  const label = findingLabel(study).code.meaning;
   return (
-    `For research use only: not for diagnosis. ${label} was looked for by the software ${model.name} ${model.version} ` +
+    `For research use only: not for diagnosis. ${soughtIn(study.labels)} was looked for by the software ${model.name} ${model.version} ` +
     `(${model.manufacturer}) without a person's review. Intended use of the model: ${intendedUse}`
   );
 }

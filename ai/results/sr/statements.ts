@@ -2,8 +2,8 @@
 // TID 1410 Planar ROI Measurements for each region, TID 4019 Algorithm Identification for both (PS3.16).
 import { num, type Dataset } from '../../../storage/dicom/dataset.ts';
 import type { AnalyzedOutcome, Region } from '../../analysis.ts';
-import { CONCEPT, UNIT, VALUE } from '../codes.ts';
-import { findingLabel, type OutcomeImage, type StudyOutcome } from '../outcome.ts';
+import { CONCEPT, UNIT, VALUE, type Code } from '../codes.ts';
+import { findingLabel, findingLabels, type OutcomeImage, type ResultLabel, type StudyOutcome } from '../outcome.ts';
 import { statementUid } from '../result-uids.ts';
 import { severityInFull } from '../severity-wording.ts';
 import { missingAnalysis } from '../wording.ts';
@@ -14,10 +14,12 @@ import { imageReference } from './image-library.ts';
 export function algorithmIdentification(study: StudyOutcome, outcomes = study.images.map((image) => image.outcome)): Dataset[] {
   const { model, settingsDigest } = study;
   const analyzed = outcomes.filter((outcome) => outcome.status === 'analyzed');
+  const findings = findingLabels(study.labels);
+  const together = findings.length > 1 ? ` for ${findings.map(({ name }) => name).join(' + ')}` : '';
   const parameters = [
     `sha256=${model.sha256}`,
     `settings=${settingsDigest}`,
-    ...new Set(analyzed.flatMap(({ threshold, provider }) => [`threshold=${threshold}`, `provider=${provider}`])),
+    ...new Set(analyzed.flatMap(({ threshold, provider }) => [`threshold=${threshold}${together}`, `provider=${provider}`])),
   ];
   return [
     textItem('HAS CONCEPT MOD', CONCEPT.algorithmName, model.name),
@@ -26,31 +28,47 @@ export function algorithmIdentification(study: StudyOutcome, outcomes = study.im
   ];
 }
 
-/** @param index place of the image in the study, from 0 */
-export function imageStatement(study: StudyOutcome, image: OutcomeImage, index: number): Dataset {
-  return container(
-    CONCEPT.measurementGroup,
-    [
-      textItem('HAS OBS CONTEXT', CONCEPT.trackingIdentifier, imageName(image, index)),
-      uidItem('HAS OBS CONTEXT', CONCEPT.trackingUid, statementUid(study, image)),
-      ...algorithmIdentification(study, [image.outcome]),
-      ...(image.outcome.status === 'analyzed' ? analyzed(study, image.outcome) : notAnalyzed(image)),
-      imageItem('CONTAINS', imageReference(image)),
-    ],
-    { relationship: 'CONTAINS', template: '1501' },
-  );
+/**
+ * One group for a frame; of a model with several findings one for each, with its own probability: what is true of them together
+ * need not be of any alone.
+ * @param index place of the image in the study, from 0
+ */
+export function imageStatements(study: StudyOutcome, image: OutcomeImage, index: number): Dataset[] {
+  const { outcome } = image;
+  const name = imageName(image, index);
+  const group = (identifier: string, uid: string, statements: Dataset[]): Dataset =>
+    container(
+      CONCEPT.measurementGroup,
+      [
+        textItem('HAS OBS CONTEXT', CONCEPT.trackingIdentifier, identifier),
+        uidItem('HAS OBS CONTEXT', CONCEPT.trackingUid, uid),
+        ...algorithmIdentification(study, [outcome]),
+        ...statements,
+        imageItem('CONTAINS', imageReference(image)),
+      ],
+      { relationship: 'CONTAINS', template: '1501' },
+    );
+  if (outcome.status !== 'analyzed') return [group(name, statementUid(study, image), notAnalyzed(image))];
+  const findings = findingLabels(study.labels);
+  if (findings.length > 1) return findings.map((label) => group(`${name}, ${label.name}`, statementUid(study, image, label.name), oneOfSeveral(label, outcome)));
+  return [group(name, statementUid(study, image), analyzed(findingLabel(study, outcome.label), outcome.probability, outcome, outcome.positive ? VALUE.present : VALUE.absent))];
+}
+
+/** Of findings that exclude each other an image is called by one; whether another is there too is then not said. */
+function oneOfSeveral(label: ResultLabel, outcome: AnalyzedOutcome): Dataset[] {
+  const called = label.name === outcome.label ? VALUE.present : undefined;
+  return analyzed(label, outcome.scores[label.name] ?? 0, outcome, outcome.positive ? called : VALUE.absent);
 }
 
 /** The finding looked for, how probable it is, whether it counts as there, and that the analysis took place. */
-function analyzed(study: StudyOutcome, outcome: AnalyzedOutcome): Dataset[] {
-  const { code } = findingLabel(study, outcome.label);
+function analyzed({ name, code }: ResultLabel, probability: number, { label, severity }: AnalyzedOutcome, presence: Code | undefined): Dataset[] {
   return [
     codedItem('CONTAINS', CONCEPT.finding, code),
-    numberItem('CONTAINS', CONCEPT.probability, outcome.probability, UNIT.one),
-    codedItem('CONTAINS', code, outcome.positive ? VALUE.present : VALUE.absent),
+    numberItem('CONTAINS', CONCEPT.probability, probability, UNIT.one),
+    ...(presence ? [codedItem('CONTAINS', code, presence)] : []),
     codedItem('CONTAINS', CONCEPT.summaryOfDetections, VALUE.succeeded),
     // What was measured stands among the measurements.
-    ...(outcome.severity?.status === 'not-measured' ? [textItem('CONTAINS', CONCEPT.comment, severityInFull(outcome.severity))] : []),
+    ...(severity?.status === 'not-measured' && name === label ? [textItem('CONTAINS', CONCEPT.comment, severityInFull(severity))] : []),
   ];
 }
 
