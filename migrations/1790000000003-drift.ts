@@ -8,7 +8,7 @@ export class Drift1790000000003 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(`
       create table drift_samples (
-        analysis bigint primary key references analyses (id) on delete cascade,
+        id bigint generated always as identity primary key,
         model_name text not null,
         model_version text not null,
         day date not null,

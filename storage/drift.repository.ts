@@ -39,18 +39,30 @@ export interface StoredComparison extends DriftPlace {
 
 export const ALL_STATIONS = '';
 
-/** Keeps what an analysis adds, in the transaction that stores it. An image counts once for a model's version, the first time that
- * it comes to an outcome: neither a repeated job counts, nor another version of the same image, nor another run with other settings. */
-export async function keepSample(transaction: EntityManager, analysis: string, sample: DriftSample): Promise<void> {
+/** An analysis that was stored in this transaction, by a model in use or by a candidate in the shadow. */
+export interface DriftRun {
+  instance: string;
+  /** From 1. */
+  frame: number;
+  modelName: string;
+  modelVersion: string;
+}
+
+/**
+ * Keeps what an analysis adds, in the transaction that stores it. An image counts once for a model's version, the first time that
+ * it comes to an outcome: neither a repeated job counts, nor another version of the same image, nor another run with other settings.
+ */
+export async function keepSample(transaction: EntityManager, { instance, frame, modelName, modelVersion }: DriftRun, sample: DriftSample): Promise<void> {
   await transaction.query(
-    `insert into drift_samples (analysis, model_name, model_version, day, station, bins)
-     select analyses.id, model_name, model_version, (analyzed_at at time zone 'utc')::date, $2, $3
-     from analyses join instances on instances.id = analyses.instance
-     where analyses.id = $1 and not exists (
-       select from analyses as earlier join instances as versions on versions.id = earlier.instance
-       where versions.sop_instance_uid = instances.sop_instance_uid and earlier.frame = analyses.frame and earlier.id <> analyses.id
-         and earlier.model_name = analyses.model_name and earlier.model_version = analyses.model_version and earlier.status = 'analyzed')`,
-    [analysis, sample.station, JSON.stringify(sample.bins)],
+    `insert into drift_samples (model_name, model_version, day, station, bins)
+     select $3, $4, (now() at time zone 'utc')::date, $5, $6
+     where 1 = (
+       select count(*) from instances as image
+         join instances as versions on versions.sop_instance_uid = image.sop_instance_uid
+         join (select instance, frame, model_name, model_version, status from analyses
+           union all select instance, frame, model_name, model_version, status from shadow_analyses) as runs on runs.instance = versions.id
+       where image.id = $1 and runs.frame = $2 and model_name = $3 and model_version = $4 and status = 'analyzed')`,
+    [instance, frame, modelName, modelVersion, sample.station, JSON.stringify(sample.bins)],
   );
 }
 
@@ -85,7 +97,7 @@ export class DriftRepository {
     return this.#dataSource.transaction(async (transaction) => {
       await transaction.query('select pg_advisory_xact_lock($1)', [FOLD_LOCK]);
       const [samples]: [(DriftSample & DriftPlace & { day: string })[], number] = await transaction.query(
-        `delete from drift_samples where analysis in (select analysis from drift_samples order by analysis limit ${FOLD_BATCH})
+        `delete from drift_samples where id in (select id from drift_samples order by id limit ${FOLD_BATCH})
          returning ${PLACE}, day::text, bins`,
       );
       const histograms = new Map<string, Histogram & { day: string }>();

@@ -1,6 +1,7 @@
 // What candidates said in the shadow of the models in use, and how it compares. In a table of its own, which nothing that decides
 // about a patient reads.
 import type { DataSource } from 'typeorm';
+import { keepSample, type DriftSample } from './drift.repository.ts';
 
 export interface ShadowRun {
   instance: string;
@@ -90,17 +91,20 @@ export class ShadowRepository {
   }
 
   /** Stores what a candidate said of a frame, once; a repeated analysis changes nothing. */
-  async save(run: ShadowRun, outcome: ShadowOutcome): Promise<void> {
-    await this.#dataSource.query(
-      `insert into shadow_analyses (instance, frame, model_name, model_version, model_sha256, settings_digest, status, reason, label,
-         probability, threshold, positive, scores, regions, provider, milliseconds, analyzed_at)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, now()) on conflict do nothing`,
-      [
-        run.instance, run.frame, run.modelName, run.modelVersion, run.modelSha256, run.settingsDigest, outcome.status, outcome.reason ?? null,
-        outcome.label ?? null, outcome.probability ?? null, outcome.threshold ?? null, outcome.positive ?? null,
-        outcome.scores ? JSON.stringify(outcome.scores) : null, JSON.stringify(outcome.regions ?? []), outcome.provider ?? null, outcome.milliseconds ?? null,
-      ],
-    );
+  async save(run: ShadowRun, outcome: ShadowOutcome, sample?: DriftSample): Promise<void> {
+    await this.#dataSource.transaction(async (transaction) => {
+      const rows: unknown[] = await transaction.query(
+        `insert into shadow_analyses (instance, frame, model_name, model_version, model_sha256, settings_digest, status, reason, label,
+           probability, threshold, positive, scores, regions, provider, milliseconds, analyzed_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, now()) on conflict do nothing returning 1`,
+        [
+          run.instance, run.frame, run.modelName, run.modelVersion, run.modelSha256, run.settingsDigest, outcome.status, outcome.reason ?? null,
+          outcome.label ?? null, outcome.probability ?? null, outcome.threshold ?? null, outcome.positive ?? null,
+          outcome.scores ? JSON.stringify(outcome.scores) : null, JSON.stringify(outcome.regions ?? []), outcome.provider ?? null, outcome.milliseconds ?? null,
+        ],
+      );
+      if (rows.length > 0 && sample) await keepSample(transaction, run, sample);
+    });
   }
 
   /** Names of all candidates that ever spoke. */

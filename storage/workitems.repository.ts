@@ -129,7 +129,7 @@ export class WorkitemsRepository {
             `insert into regions (analysis, ordinal, x, y, width, height, label, score, tracking_uid) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
             [row.id, ordinal, region.x, region.y, region.width, region.height, region.label, region.score, region.trackingUid],
           );
-      if (row && analysis.sample) await keepSample(transaction, row.id, analysis.sample);
+      if (row && analysis.sample) await keepSample(transaction, analysis, analysis.sample);
       await refreshStudy(transaction, studyInstanceUid);
       const running: { id: string; route: string }[] = await transaction.query(
         `select id, route from workitems where study_instance_uid = $1 and state = 'running' and instances @> array[$2::uuid]`,

@@ -3,6 +3,7 @@
 import type { Logger } from 'pino';
 import type { AnalysisOutcome } from '../../ai/analysis.ts';
 import type { Analyzer } from '../../ai/analyzer.ts';
+import { sampleOf } from '../../ai/drift/sample.ts';
 import type { ModelPackage } from '../../ai/runtime/manifest.ts';
 import type { BlobStore } from '../../storage/blobs.ts';
 import { framesToAnalyze, MAX_FRAMES } from '../../storage/frames-to-analyze.ts';
@@ -41,7 +42,7 @@ async function shadowFrame(image: ImageRow, frame: number, { manifest }: ModelPa
   if (await shadows.isKnown(run)) return;
   const request = { path: blobs.path(image.id), frame, model: modelName, digest: image.digest, priority: PRIORITY, severity: false, signal };
   const outcome = await analyzer.analyze(request);
-  await shadows.save(run, outcome);
+  await shadows.save(run, outcome, sampleOf(outcome, image.header));
   options.onShadow?.(modelName, outcome);
   log.info({ study: image.studyInstanceUid, instance: image.sopInstanceUid, frame, model: modelName, status: outcome.status }, 'analysed in the shadow');
 }

@@ -11,6 +11,7 @@ import { observeDrift } from '../../gateway/drift/metrics.ts';
 import { DriftMonitor } from '../../gateway/drift/monitor.ts';
 import { DriftRepository, type Histogram } from '../../storage/drift.repository.ts';
 import { deriveUid } from '../../storage/dicom/uids.ts';
+import { ShadowRepository } from '../../storage/shadow.repository.ts';
 import type { NewAnalysis } from '../../storage/workitems.repository.ts';
 import { phantomFile } from '../support/gateway.ts';
 import { TestPipeline } from '../support/pipeline.ts';
@@ -46,7 +47,7 @@ describe('drift', function () {
     const analysis = (instance: string): NewAnalysis => ({
       instance, frame: 1, modelName: MODEL.name, modelVersion: MODEL.version, modelSha256: '1'.repeat(64), settingsDigest: 'first', status: 'analyzed',
       reason: null, label: 'opacity', probability: 0.72, threshold: 0.5, positive: true, finding: 'opacity', sought: 'opacity', scores: { opacity: 0.72 }, provider: 'cpu', milliseconds: 1,
-      severity: null, shadow: false, regions: [], sample: { station: 'XR1', bins: { probability: 14, positive: 1 } },
+      severity: null, regions: [], sample: { station: 'XR1', bins: { probability: 14, positive: 1 } },
     });
     const counted = async (version = MODEL.version): Promise<Record<string, number[]>> => {
       await repository.fold();
@@ -80,6 +81,17 @@ describe('drift', function () {
       await save('more', instance, { modelVersion: '2', modelSha256: '2'.repeat(64), settingsDigest: 'of 2' });
       assert.deepEqual(await counted(), { 'XR1 probability': [...Array<number>(14).fill(0), 2], 'XR1 positive': [0, 2] });
       assert.deepEqual(await counted('2'), ONE);
+    });
+
+    it('is counted of a candidate in the shadow under its own name, and not again once that is in use', async () => {
+      const instance = await image('shadow', 640_006);
+      const run = { instance, frame: 1, modelName: 'candidate', modelVersion: '1', modelSha256: '3'.repeat(64), settingsDigest: 'shadow' };
+      const shadows = new ShadowRepository(pipeline.dataSource);
+      for (let time = 0; time < 3; time++) await shadows.save(run, { status: 'analyzed', probability: 0.72, positive: true }, analysis(instance).sample);
+      await save('shadow', instance, { modelName: 'candidate', modelSha256: '3'.repeat(64) });
+      assert.deepEqual(await counted(), {});
+      const [positives] = (await repository.histograms({ name: 'candidate', version: '1' }, today, today)).filter(({ quantity }) => quantity === 'positive');
+      assert.deepEqual(positives?.counts, [0, 1]);
     });
 
     it('is counted after all where the first try came to no outcome', async () => {
