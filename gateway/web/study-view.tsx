@@ -4,7 +4,7 @@ import type { ReadingState, StudyAnalysis, StudyDetail, WorklistEntry } from '..
 import { getStudy } from './api.ts';
 import { AnalysisImage } from './analysis-image.tsx';
 import { DeliveryList, InstanceList } from './study-tables.tsx';
-import { ageAndSex, bySuspicion, conclusion, dateWords, nameWords, percent, priorityOf, timeWords } from './words.ts';
+import { ageAndSex, analysisWords, bySuspicion, conclusion, dateWords, extentWords, imageNumber, leftOutWords, nameWords, percent, priorityOf, timeWords } from './words.ts';
 
 interface StudyProps {
   entry: WorklistEntry;
@@ -72,21 +72,25 @@ function Analyses({ detail, regionsShown, onRegionsShown }: { detail: StudyDetai
   const [chosen, setChosen] = useState<string>();
   const [pointedAt, setPointedAt] = useState<string>();
   const analyses = detail.analyses.toSorted(bySuspicion);
+  const models = new Set(analyses.map(({ model }) => model.name)).size;
   const analysis = analyses.find((candidate) => keyOf(candidate) === chosen) ?? analyses[0];
   if (analysis === undefined) return <p className="quiet">No image of this study was analysed{detail.reason === null ? ' yet' : ''}.</p>;
   return (
     <>
       {analyses.length > 1 && (
         <div className="images" role="group" aria-label="Images of the study">
-          {analyses.map((one, index) => (
+          {analyses.map((one) => (
             <button key={keyOf(one)} aria-pressed={one === analysis} onClick={() => setChosen(keyOf(one))}>
-              Image {index + 1}
-              {one.frame > 1 ? `, frame ${one.frame}` : ''}: {one.status === 'analyzed' ? percent(one.probability, one.threshold) : one.status === 'failed' ? 'failed' : 'not analysable'}
+              Image {imageNumber(analyses, one)}
+              {one.frame > 1 ? `, frame ${one.frame}` : ''}
+              {models > 1 ? `, ${one.model.name}` : ''}: {one.status === 'analyzed' ? percent(one.probability, one.threshold) : one.status === 'failed' ? 'failed' : 'not analysable'}
             </button>
           ))}
         </div>
       )}
       <AnalysisImage key={keyOf(analysis)} detail={detail} analysis={analysis} regionsShown={regionsShown} onRegionsShown={onRegionsShown} pointedAt={pointedAt} />
+      {extentWords(analysis) !== '' && <p className="extent">{extentWords(analysis)}</p>}
+      {analysisWords(analysis) !== '' && <p className="said">{analysisWords(analysis)}</p>}
       {analysis.status === 'analyzed' ? (
         <table className="regions">
           <caption>
@@ -107,7 +111,7 @@ function Analyses({ detail, regionsShown, onRegionsShown }: { detail: StudyDetai
             {analysis.regions.map((region, index) => (
               <tr key={region.trackingUid} onMouseEnter={() => setPointedAt(region.trackingUid)} onMouseLeave={() => setPointedAt(undefined)}>
                 <td>{index + 1}</td>
-                <td>{region.label}</td>
+                <td>{analysis.finding ?? region.label}</td>
                 <td className="number">{percent(region.score)}</td>
                 <td className="number">
                   {Math.round(region.x)}, {Math.round(region.y)}
@@ -124,6 +128,11 @@ function Analyses({ detail, regionsShown, onRegionsShown }: { detail: StudyDetai
           {analysis.status === 'failed' ? 'The analysis of this image failed' : 'This image is not analysable'}: {analysis.reason}
         </p>
       )}
+      {leftOutWords(detail).map((words) => (
+        <p key={words} className="quiet">
+          Left out: {words}
+        </p>
+      ))}
       <p className="quiet">
         Model {analysis.model.name} {analysis.model.version} <span className="digest">(sha256 {analysis.model.sha256.slice(0, 12)}…)</span>
         {detail.route !== null && <> · route “{detail.route}”</>} · for research use

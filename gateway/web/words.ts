@@ -1,5 +1,6 @@
 // How values read on the page: names, ages, times, and each state in words.
-import type { StudyAnalysis, WorklistEntry } from '../worklist/worklist.ts';
+import { withinSentence } from '../../ai/results/wording.ts';
+import type { SeverityAnswer, StudyAnalysis, StudyDetail, WorklistEntry } from '../worklist/worklist.ts';
 
 /** What a row asks of its reader: a finding, a look because nothing is known, or its turn. */
 export type Priority = 'finding' | 'unknown' | 'none-found' | 'pending';
@@ -12,11 +13,17 @@ export function priorityOf(entry: WorklistEntry): Priority {
 
 /** Never more than the model said: that nothing was found is not that nothing is there. */
 export const PRIORITY_WORDS: Record<Priority, string> = {
-  finding: 'Opacity',
+  finding: 'Finding',
   unknown: 'No answer',
   'none-found': 'None found',
   pending: 'Pending',
 };
+
+/** A finding by its name, all else by what it asks of its reader. */
+export function findingWords(entry: WorklistEntry): string {
+  const priority = priorityOf(entry);
+  return priority === 'finding' ? (entry.finding ?? PRIORITY_WORDS.finding) : PRIORITY_WORDS[priority];
+}
 
 export const STATE_WORDS: Record<string, string> = {
   receiving: 'Receiving',
@@ -125,16 +132,63 @@ export function count(number: number, one: string, many = `${one}s`): string {
   return `${number} ${number === 1 ? one : many}`;
 }
 
+/** 'R 12 %, L 0 % opaque': the patient's right and left, as they lie in the image; '' where it was not measured. */
+export function extentInShort({ severity }: SeverityAnswer): string {
+  return severity === null ? '' : `R ${share(severity.right)}, L ${share(severity.left)} opaque`;
+}
+
+/** How much of the lungs is opaque, by what, or why that is not known; '' where there was nothing to measure. */
+export function extentWords({ severity, severityReason }: SeverityAnswer): string {
+  if (severity === null) return severityReason === null ? '' : `How much of the lungs is opaque was not measured: ${severityReason}.`;
+  const { right, left, both, basis } = severity;
+  const how = basis === 'boxes' ? 'by the boxes around the regions, which overstate it' : 'by what the model marked within the regions';
+  return `Opaque share of the lungs: right ${share(right)}, left ${share(left)}, both ${share(both)}, ${how}.`;
+}
+
+/** Nothing is not a little. @param percent 0 to 100 */
+function share(percent: number): string {
+  if (percent > 0 && percent < 1) return '<1 %';
+  return percent < 100 && percent > 99 ? '>99 %' : `${Math.round(percent)} %`;
+}
+
 /** What the analysis came to, as a sentence that promises nothing. */
 export function conclusion(entry: WorklistEntry): string {
   const priority = priorityOf(entry);
-  const chance = entry.probability === null ? '' : `probability ${percent(entry.probability, entry.threshold)}`;
+  const chance = chanceWords(entry);
   const threshold = entry.threshold === null ? '' : `, threshold ${percent(entry.threshold)}`;
-  if (priority === 'finding') return `Opacity suspected: ${chance}${threshold}. ${count(entry.regions, 'region')} located.`;
-  if (priority === 'none-found') return `The model found no opacity (${chance}${threshold}). That does not rule one out.`;
+  if (priority === 'finding') return `${findingWords(entry)} suspected: ${chance}${threshold}. ${count(entry.regions, 'region')} located.`;
+  if (priority === 'none-found') return `The model found no ${withinSentence(entry.sought ?? 'finding')} (${chance}${threshold}). That does not rule one out.`;
   if (entry.analysis === 'analyzed') return `Analysed${chance && `: ${chance}${threshold}`}.`;
   const words = stateWords(entry.analysis);
   return entry.reason === null ? `${words}: nothing is known of this study yet.` : `${words}: ${entry.reason}`;
+}
+
+/** Of a model with several findings the probability is of all together, not of the one that was found. */
+function chanceWords({ probability, threshold, finding, sought }: Pick<WorklistEntry, 'probability' | 'threshold' | 'finding' | 'sought'>): string {
+  const of = sought === null || finding === sought ? '' : ` of ${withinSentence(sought)}`;
+  return probability === null ? '' : `probability${of} ${percent(probability, threshold)}`;
+}
+
+/** 'opacity 0.1.1: Opacity suspected, probability 93 %, threshold 65 %': what one model said of one image; '' where it said nothing. */
+export function analysisWords(analysis: StudyAnalysis): string {
+  if (analysis.status !== 'analyzed') return '';
+  const { model, positive, finding, sought, label, threshold, scores } = analysis;
+  const said = positive ? `${finding ?? label} suspected` : `no ${withinSentence(sought ?? label)} found`;
+  const names = Object.keys(scores);
+  const each = names.length > 1 ? `; ${names.map((name) => `${name} ${percent(scores[name] ?? 0)}`).join(', ')}` : '';
+  return `${model.name} ${model.version}: ${said}, ${chanceWords(analysis)}, threshold ${percent(threshold)}${each}`;
+}
+
+/** The images of a study in the order in which they are numbered, whichever model spoke of them. */
+export function imageNumber(analyses: readonly StudyAnalysis[], of: StudyAnalysis): number {
+  const images = [...new Set(analyses.map(({ sopInstanceUid, frame }) => `${sopInstanceUid} ${frame}`))];
+  return images.indexOf(`${of.sopInstanceUid} ${of.frame}`) + 1;
+}
+
+/** 'pneumonia-type 1.0.0 (patient is 60 years old; …)': models that do not judge the images as they are now. */
+export function leftOutWords({ instances }: StudyDetail): string[] {
+  const current = instances.filter((instance) => instance.current).flatMap(({ leftOut }) => leftOut);
+  return [...new Set(current.map(({ model, reason }) => `${model.name} ${model.version} (${reason})`))];
 }
 
 /** The most suspicious image first; images without an answer last. */

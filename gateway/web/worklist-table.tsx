@@ -1,7 +1,7 @@
 // The list: a table in the server's order, one study a row, each of the four states in words.
 import { useLayoutEffect, useRef } from 'react';
 import type { WorklistEntry } from '../worklist/worklist.ts';
-import { ageAndSex, count, dateWords, durationWords, momentWords, nameWords, percent, PRIORITY_WORDS, priorityOf, stateWords, timeWords } from './words.ts';
+import { ageAndSex, count, dateWords, durationWords, extentInShort, extentWords, findingWords, momentWords, nameWords, percent, priorityOf, stateWords, timeWords } from './words.ts';
 
 interface TableProps {
   entries: WorklistEntry[];
@@ -90,8 +90,10 @@ function FindingCell({ entry }: { entry: WorklistEntry }) {
   return (
     <td className="finding-cell">
       <span className="mark" aria-hidden="true" />
-      <span className="words">{PRIORITY_WORDS[priority]}</span> {entry.probability !== null && <span className="probability">{percent(entry.probability, entry.threshold)}</span>}
-      <Second>{entry.probability === null ? '' : count(entry.regions, 'region')}</Second>
+      <span className="line">
+        <span className="words" title={findingWords(entry)}>{findingWords(entry)}</span> {entry.probability !== null && <span className="probability">{percent(entry.probability, entry.threshold)}</span>}
+      </span>
+      <Second title={extentWords(entry)} whole>{extentInShort(entry) || (entry.probability === null ? '' : count(entry.regions, 'region'))}</Second>
     </td>
   );
 }
@@ -121,9 +123,10 @@ function StudyCell({ entry }: { entry: WorklistEntry }) {
   );
 }
 
-function Second({ children, title }: { children: React.ReactNode; title?: string }) {
+/** @param props.whole never cut off: half a number is another one */
+function Second({ children, title, whole = false }: { children: React.ReactNode; title?: string; whole?: boolean }) {
   return (
-    <span className="second" title={title}>
+    <span className={whole ? 'second whole' : 'second'} title={title}>
       {children}
     </span>
   );

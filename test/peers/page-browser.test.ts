@@ -27,7 +27,7 @@ const SEVERITY: SeverityAnswer = { severity: { right: 12.4, left: 0, both: 6.1, 
 /** A study whose image was really stored, with two regions, a delivered report, and an overlay that the PACS refuses. */
 function positive(): StudyDetail {
   const base = studyDetail(1);
-  const result = { seriesInstanceUid: '2.25.500.1', sourceSopInstanceUid: null, alternativeTo: null, createdAt: base.receivedAt, current: true, predecessor: null };
+  const result = { model: { name: MODEL.name, version: MODEL.version }, seriesInstanceUid: '2.25.500.1', sourceSopInstanceUid: null, alternativeTo: null, createdAt: base.receivedAt, current: true, predecessor: null };
   return {
     ...base,
     studyInstanceUid: STUDY,
@@ -39,7 +39,7 @@ function positive(): StudyDetail {
     ...SEVERITY,
     delivery: 'partial',
     instances: [{ ...base.instances[0]!, sopInstanceUid: SOP, seriesInstanceUid: '2.25.500.1' }],
-    analyses: [{ status: 'analyzed', label: 'opacity', probability: 0.93, threshold: 0.5, positive: true, scores: { opacity: 0.93 }, regions: REGIONS, provider: 'cpu', milliseconds: 31, sopInstanceUid: SOP, frame: 1, model: MODEL, rows: ROWS, columns: COLUMNS, ...SEVERITY }],
+    analyses: [{ status: 'analyzed', label: 'opacity', finding: 'Opacity', sought: 'Opacity', probability: 0.93, threshold: 0.5, positive: true, scores: { opacity: 0.93 }, regions: REGIONS, provider: 'cpu', milliseconds: 31, sopInstanceUid: SOP, frame: 1, model: MODEL, rows: ROWS, columns: COLUMNS, ...SEVERITY }],
     overlay: `/dicomweb/studies/${STUDY}/series/2.25.500.1/instances/${OVERLAY}/rendered`,
     results: [
       { ...result, kind: 'structured-report', sopInstanceUid: '2.25.88.1', sopClassUid: '1.2.840.10008.5.1.4.1.1.88.34' },
@@ -104,7 +104,7 @@ describe('the worklist page in a browser', function () {
     await open();
     assert.deepEqual(await names(), ['Yamada, Tarou', 'Lateral, Only', 'Иванов, Пётр']);
     const first = await row('Yamada').innerText();
-    for (const words of ['山田 太郎', 'P-4417942', '64 y F', '93 %', '2 regions', 'Chest PA', 'Complete', 'Analysed', 'Partial', 'Unread', '1 min']) assert.ok(first.includes(words), `${words} in ${first}`);
+    for (const words of ['山田 太郎', 'P-4417942', '64 y F', '93 %', 'R 12 %, L 0 % opaque', 'Chest PA', 'Complete', 'Analysed', 'Partial', 'Unread', '1 min']) assert.ok(first.includes(words), `${words} in ${first}`);
     assert.match(await row('Lateral').innerText(), /No answer[^]*Not analysable[^]*lateral view/);
     assert.match(await row('Иванов').innerText(), /None found/);
     assert.equal(await page.locator('.worklist thead th[scope=col]').count(), 8);

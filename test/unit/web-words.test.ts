@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { ageAndSex, conclusion, durationWords, nameWords, percent, priorityOf } from '../../gateway/web/words.ts';
+import { ageAndSex, conclusion, durationWords, extentInShort, extentWords, nameWords, percent, priorityOf } from '../../gateway/web/words.ts';
 import { studyDetail } from '../support/memory-worklist.ts';
 
 function of(values: object): string {
@@ -28,6 +28,17 @@ describe('words on the page', () => {
 
   it('never says that the model is certain', () => {
     assert.deepEqual([0, 0.004, 0.01, 0.555, 0.99, 0.996, 1].map(percent), ['< 1 %', '< 1 %', '1 %', '56 %', '99 %', '> 99 %', '> 99 %']);
+  });
+
+  it('tells how much of the lungs is opaque, and never takes a little for nothing', () => {
+    const model = { name: 'lungs', version: '1', sha256: '00' };
+    const measured = { severity: { right: 12.4, left: 0.4, both: 6.1, basis: 'boxes' as const, model }, severityReason: null };
+    assert.equal(extentInShort(measured), 'R 12 %, L <1 % opaque');
+    assert.equal(extentWords(measured), 'Opaque share of the lungs: right 12 %, left <1 %, both 6 %, by the boxes around the regions, which overstate it.');
+    const without = { severity: null, severityReason: 'no left lung was found' };
+    assert.equal(extentInShort(without), '');
+    assert.equal(extentWords(without), 'How much of the lungs is opaque was not measured: no left lung was found.');
+    assert.equal(extentWords({ severity: null, severityReason: null }), '');
   });
 
   it('counts waiting in minutes, then hours, then days', () => {
