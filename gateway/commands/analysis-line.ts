@@ -1,8 +1,10 @@
 // One line of `hilum analyze`: as JSON for programs (docs/operations.md), or in words for people.
 import type { AnalysisOutcome, Region } from '../../ai/analysis.ts';
+import { severityAnswer } from '../worklist/severity-answer.ts';
+import type { SeverityAnswer } from '../worklist/worklist.ts';
 
 /** What does not apply is null. */
-export interface AnalysisLine {
+export interface AnalysisLine extends SeverityAnswer {
   file: string;
   sopInstanceUid: string | null;
   /** From 1. */
@@ -22,10 +24,10 @@ export type LineSubject = Pick<AnalysisLine, 'file' | 'sopInstanceUid' | 'frame'
 
 export function analysisLine(subject: LineSubject, outcome: AnalysisOutcome): AnalysisLine {
   if (outcome.status === 'analyzed') {
-    const { status, label, positive, threshold, probability, scores, regions, milliseconds } = outcome;
-    return { ...subject, status, reason: null, label, positive, threshold, probability, scores, regions, milliseconds };
+    const { status, label, positive, threshold, probability, scores, regions, milliseconds, severity } = outcome;
+    return { ...subject, status, reason: null, label, positive, threshold, probability, scores, regions, ...severityAnswer(severity), milliseconds };
   }
-  const nothing = { label: null, positive: null, threshold: null, probability: null, scores: null, regions: [], milliseconds: null };
+  const nothing = { label: null, positive: null, threshold: null, probability: null, scores: null, regions: [], ...severityAnswer(null), milliseconds: null };
   return { ...subject, status: outcome.status, reason: outcome.reason, ...nothing };
 }
 
@@ -38,8 +40,16 @@ export function lineInWords(line: AnalysisLine): string {
   const model = line.model ? `${line.model.name} ${line.model.version}` : '';
   const rows = [`${file.padEnd(FILE_COLUMNS)}  ${model.padEnd(MODEL_COLUMNS)}  ${outcomeInWords(line)}`];
   for (const { x, y, width, height, score } of line.regions)
-    rows.push(`${' '.repeat(FILE_COLUMNS + MODEL_COLUMNS + 4)}  ${width} x ${height} pixels at ${x}, ${y} (${percent(score)})`);
+    rows.push(indented(`${width} x ${height} pixels at ${x}, ${y} (${percent(score)})`));
+  if (line.severity) rows.push(indented(`opaque: right ${line.severity.right} %, left ${line.severity.left} %, both ${line.severity.both} %, by ${BASIS[line.severity.basis]}`));
+  if (line.severityReason) rows.push(indented(`opaque share not measured: ${line.severityReason}`));
   return rows.join('\n');
+}
+
+const BASIS = { boxes: 'boxes, which overstate it', map: "the model's map" };
+
+function indented(words: string): string {
+  return `${' '.repeat(FILE_COLUMNS + MODEL_COLUMNS + 4)}  ${words}`;
 }
 
 function outcomeInWords(line: AnalysisLine): string {

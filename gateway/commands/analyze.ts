@@ -78,13 +78,14 @@ function readOptions(args: string[]): Options | string {
   }
 }
 
-/** @throws {ModelPackageError} @throws {RangeError} when the settings have no such model */
+/** With the model of the lungs, where the settings have one.
+ * @throws {ModelPackageError} @throws {RangeError} when the settings have no such model */
 async function wantedModels(settings: Settings, name: string | undefined): Promise<ModelPackage[]> {
   const models = await Promise.all(settings.models.map(loadPackage));
   const wanted = new Set(name === undefined ? settings.routes.flatMap((route) => route.models) : [name]);
   for (const each of wanted)
-    if (!models.some(({ manifest }) => manifest.name === each)) throw new RangeError(`the settings have no model "${each}"`);
-  return models.filter(({ manifest }) => wanted.has(manifest.name));
+    if (!models.some(({ manifest: { name, purpose } }) => name === each && purpose === 'finding')) throw new RangeError(`the settings have no model "${each}"`);
+  return models.filter(({ manifest }) => wanted.has(manifest.name) || manifest.purpose === 'lungs');
 }
 
 async function analyzeFiles(options: Options, settings: Settings, analyzer: Analyzer): Promise<number> {
@@ -130,7 +131,8 @@ async function* analyses(
       continue;
     }
     const sopInstanceUid = text(file.dataset, 'SOPInstanceUID') ?? null;
-    const models = options.model === undefined ? matchRoute(settings.routes, file.dataset)?.models : [options.model];
+    const route = options.model === undefined ? matchRoute(settings.routes, file.dataset) : undefined;
+    const models = options.model === undefined ? route?.models : [options.model];
     if (!models) {
       const reason = explainNoRoute(settings.routes, file.dataset);
       yield { line: Promise.resolve(analysisLine({ ...unread, sopInstanceUid }, { status: 'not-analyzable', reason })) };
@@ -139,7 +141,7 @@ async function* analyses(
     for (let frame = 1; frame <= frameCount(file.dataset); frame++)
       for (const name of models) {
         const version = analyzer.models().find(({ manifest }) => manifest.name === name)?.manifest.version ?? '';
-        const analysis = analyzer.analyze({ path, frame, model: name, digest });
+        const analysis = analyzer.analyze({ path, frame, model: name, digest, severity: route?.severity ?? true });
         const line = analysis.then((outcome) => {
           results?.add({ file, digest, frame, model: name, outcome });
           return analysisLine({ file: path, sopInstanceUid, frame, model: { name, version } }, outcome);
