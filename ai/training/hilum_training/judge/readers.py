@@ -46,21 +46,7 @@ class ClassifierReader(nn.Module):
         return cam[:, finding].logsumexp(1, keepdim=True) - cam[:, rest].logsumexp(1, keepdim=True)
 
 
-class DetectorReader(nn.Module):
+class DetectorReader(Reader):
     """`image` [n, 1, s, s] in 0 to 1 -> logit [n, 1], boxes [n, K, 4] (pixels), scores [n, K] (0 to 1)."""
 
     outputs = ("logit", "boxes", "scores")
-
-    def __init__(self, reader: nn.Module) -> None:
-        super().__init__()
-        self.reader = reader
-
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return self.reader(image)
-
-
-def detector_reader(networks: list[nn.Module], flip: bool) -> nn.Module:
-    """@raises TrainingError for several networks: their boxes cannot be averaged once they are decoded"""
-    if len(networks) > 1:
-        raise TrainingError("several runs of the detector cannot be averaged in one graph; give one --run")
-    return DetectorReader(Reader(networks[0])).eval()

@@ -12,7 +12,8 @@ from ..judge.boxes import Curve, Found, suppress
 from ..judge.metrics import ones
 from ..judge.regions import NMS_IOU
 from ..networks.build import LABELS
-from ..networks.detector import STRIDE, decode, to_boxes
+from ..networks.detector import STRIDE, Seen, confidence, to_boxes
+from ..networks.second_look import moved, overlap
 from .answers import asked
 from .classification import by_source, pneumonia_probability
 from .losses import ClassLoss, weighted_mean
@@ -23,6 +24,11 @@ SPREAD = 0.54
 # The image label is worth as much as the heat map. Boxes count for more: what keeps AP at IoU 0.5 down is where the sides
 # are, not whether an opacity is found (AP at IoU 0.3 is twice as high).
 BOX_WEIGHT, IMAGE_WEIGHT = 6.0, 1.5
+SHIFT_WEIGHT, QUALITY_WEIGHT = 3.0, 4.0
+# A box that shares less than this with every opacity is not put right but told to be wrong.
+NEAR = 0.25
+# From this IoU a box begins to be right, and from that it is: around the 0.5 at which it is counted.
+HALF_RIGHT, RIGHT = 0.3, 0.7
 
 
 @dataclass
@@ -37,17 +43,19 @@ class Taught:
 @dataclass
 class Targets:
     """Heat [n, 1, c, c] in 0 to 1; boxes [n, 4, c, c] in pixels; what each cell's box counts [n, c, c], 1 in all for a
-    box; the image label [n, 1] in 0 to 1; 1 where the boxes are all there is to find [n]."""
+    box; the image label [n, 1] in 0 to 1; 1 where the boxes are all there is to find [n]; and the boxes as they are,
+    [n, m, 4], filled up with empty ones."""
 
     heat: Tensor
     boxes: Tensor
     weight: Tensor
     positive: Tensor
     located: Tensor
+    true_boxes: Tensor
     taught: Taught | None = None
 
     def to(self, device: str) -> "Targets":
-        parts = (self.heat, self.boxes, self.weight, self.positive, self.located)
+        parts = (self.heat, self.boxes, self.weight, self.positive, self.located, self.true_boxes)
         return Targets(*(part.to(device) for part in parts), self.taught)
 
 
@@ -83,13 +91,32 @@ def heat_loss(logits: Tensor, heat: Tensor, located: Tensor) -> Tensor:
 
 
 def box_loss(distances: Tensor, box_map: Tensor, weight: Tensor) -> Tensor:
-    """1 - GIoU (Rezatofighi 2019, arXiv 1902.09630), weighted by cell; every box counts the same."""
-    a, b = to_boxes(distances), box_map
-    inner = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp(min=0).prod(1)
-    outer = (torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])).clamp(min=0).prod(1)
-    union = (a[:, 2:] - a[:, :2]).prod(1) + (b[:, 2:] - b[:, :2]).prod(1) - inner
-    giou = inner / union.clamp(min=1) - (outer - union) / outer.clamp(min=1)
+    """1 - GIoU, weighted by cell; every box counts the same."""
+    _, giou = overlap(to_boxes(distances).movedim(1, -1), box_map.movedim(1, -1))
     return ((1 - giou) * weight).sum() / weight.sum().clamp(min=1)
+
+
+def padded(boxes: list[np.ndarray]) -> Tensor:
+    """[n, m, 4], m of the image with the most, at least 1; the rest are zeros."""
+    whole = np.zeros((len(boxes), max(1, *(len(b) for b in boxes)), 4), np.float32)
+    for row, found in zip(whole, boxes):
+        row[:len(found)] = found
+    return torch.from_numpy(whole)
+
+
+def second_look_loss(seen: Seen, true_boxes: Tensor, located: Tensor) -> tuple[Tensor, Tensor]:
+    """1 - GIoU of the moved boxes with the opacity nearest to each, where there is one; and the cross-entropy of their
+    quality, which is how well the moved box fits. Over the images with `located` = 1."""
+    k, m = seen.boxes.shape[1], true_boxes.shape[1]
+    before, _ = overlap(seen.boxes.unsqueeze(2).expand(-1, -1, m, -1), true_boxes.unsqueeze(1).expand(-1, k, -1, -1))
+    share, nearest = before.max(2)
+    truth = true_boxes.gather(1, nearest.unsqueeze(2).expand(-1, -1, 4))
+    iou, giou = overlap(moved(seen.boxes, seen.shift), truth)
+    near = (share > NEAR).float() * located.unsqueeze(1)
+    shift = ((1 - giou) * near).sum() / near.sum().clamp(min=1)
+    fits = ((iou.detach() - HALF_RIGHT) / (RIGHT - HALF_RIGHT)).clamp(0, 1)
+    entropy = F.binary_cross_entropy_with_logits(seen.quality, fits, reduction="none") * located.unsqueeze(1)
+    return shift, entropy.sum() / (k * located.sum()).clamp(min=1)
 
 
 def taught_loss(heat: Tensor, distances: Tensor, taught: Taught) -> Tensor:
@@ -112,7 +139,8 @@ class Detection:
 
     def targets(self, samples: list[Sample], boxes: list[np.ndarray], size: int) -> Targets:
         positive = torch.tensor([[float(s.positive)] for s in samples])
-        return Targets(*box_targets(boxes, size // STRIDE), positive, torch.tensor([float(s.located) for s in samples]))
+        located = torch.tensor([float(s.located) for s in samples])
+        return Targets(*box_targets(boxes, size // STRIDE), positive, located, padded(boxes))
 
     def mixed(self, targets: Targets, partner: Tensor, share: float) -> Targets:
         raise TrainingError("two images with boxes cannot be blended: detection is trained without --mixup")
@@ -133,18 +161,21 @@ class Detection:
         return targets
 
     def loss(self, outputs: tuple[Tensor, ...], targets: Targets, weight: Tensor) -> tuple[Tensor, Figures]:
-        logit, heat, distances = (part.float() for part in outputs)
+        seen = Seen(*(part.float() for part in outputs))
+        shift, quality = second_look_loss(seen, targets.true_boxes, targets.located)
         parts = {
-            "heat": heat_loss(heat, targets.heat, targets.located),
-            "box": BOX_WEIGHT * box_loss(distances, targets.boxes, targets.weight),
-            "image": IMAGE_WEIGHT * weighted_mean(self._loss(logit, targets.positive), weight),
+            "heat": heat_loss(seen.heat, targets.heat, targets.located),
+            "box": BOX_WEIGHT * box_loss(seen.distances, targets.boxes, targets.weight),
+            "image": IMAGE_WEIGHT * weighted_mean(self._loss(seen.logit, targets.positive), weight),
+            "shift": SHIFT_WEIGHT * shift,
+            "quality": QUALITY_WEIGHT * quality,
         }
         if targets.taught:
             for name in ("heat", "box"):
                 parts[name] = (1 - targets.taught.share) * parts[name]
-            parts["taught"] = targets.taught.share * taught_loss(heat, distances, targets.taught)
+            parts["taught"] = targets.taught.share * taught_loss(seen.heat, seen.distances, targets.taught)
         loss = sum(parts.values())
-        right = ((logit.detach() >= 0) == (targets.positive >= 0.5)).float().mean()
+        right = ((seen.logit.detach() >= 0) == (targets.positive >= 0.5)).float().mean()
         return loss, {"loss": float(loss.detach()), "accuracy": float(right)} | {
             name: float(part.detach()) for name, part in parts.items()
         }
@@ -152,7 +183,8 @@ class Detection:
     def validate(self, ask: Ask, images: SampleSet, batch: int) -> Figures:
         """AUC of the image label, and AP at IoU 0.5 over the images whose boxes are all known; `score` is their mean.
         The loss is that of the image label alone, unweighted."""
-        logits, heat, distances = asked(ask, images, batch)
+        seen = Seen(*asked(ask, images, batch))
+        logits = seen.logit
         if not torch.isfinite(logits).all():
             raise TrainingError("the network answers NaN on the validation part")
         truth = np.array([float(s.positive) for s in images.samples])
@@ -161,7 +193,8 @@ class Detection:
                    "accuracy": float(((logits >= 0) == (target >= 0.5)).float().mean())}
         figures |= by_source(images.samples, logits[:, 0].double().numpy(), truth)
         figures["score"] = figures["aucMean"]
-        boxes, scores = (part.numpy() for part in decode(heat.sigmoid(), distances))
+        boxes = moved(seen.boxes, seen.shift).clamp(0, images.size).numpy()
+        scores = confidence(logits, seen.peaks, seen.quality.sigmoid()).numpy()
         found = []
         for sample, b, s in zip(images.samples, boxes, scores):
             if sample.located:

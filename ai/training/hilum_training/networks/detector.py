@@ -1,42 +1,42 @@
-"""The network: a backbone, a feature pyramid down to stride 8, a centre heat map, box distances, and an image logit.
+"""The detector: a backbone, a feature pyramid down to stride 8, a centre heat map, box distances, a second look at each
+box, and an image logit.
 
 After "Objects as Points" (Zhou 2019, arXiv 1904.07850) with the denser box supervision of TTFNet (Liu 2019,
 arXiv 1909.00700), which learns faster, and "Feature Pyramid Networks" (Lin 2017, arXiv 1612.03144).
 """
-from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models import resnet18
+
+from .backbones import ARCHITECTURES
+from .classifier import normalised
+from .second_look import SecondLook, jittered, mirrored, moved
 
 # Opacities are large (a median of about 60 x 100 of 256 pixels): 32 x 32 places are enough to tell them apart.
 STRIDE = 8
 CHANNELS = 128
-# A reported box is the mean of what the 7 x 7 cells around its peak say, weighted by their heat: single cells scatter.
-# Chosen among 1 to 11 on the tuning half of the held-out patients (AP50 there 0.38 alone, 0.41 with 5, 0.42 with 7).
+# A box is the mean of what the 7 x 7 cells around its peak say, weighted by their heat: single cells scatter.
+# Chosen among 1 to 11 on validation (AP50 there 0.38 alone, 0.41 with 5, 0.42 with 7).
 VOTERS = 7
+# Boxes looked at twice: while learning, as many again a little elsewhere; in use, more than any radiograph has.
+LEARNT_FROM, LOOKED_AT = 8, 24
+BACKBONES = ("resnet18", "resnet50")
 
 
-class ResNet18(nn.Module):
-    """Grayscale ResNet-18 from scratch; gives its features at strides 8, 16 and 32."""
+class Seen(NamedTuple):
+    """What the network says: image logit [n, 1]; heat-map logits [n, 1, c, c]; distances [n, 4, c, c] from the middle of a
+    cell to left, top, right, bottom, in pixels; the k best boxes of the first look [n, k, 4] with their heat [n, k]; and
+    of the second look at them, shift [n, k, 4] and quality logit [n, k]."""
 
-    widths = (128, 256, 512)
-
-    def __init__(self) -> None:
-        super().__init__()
-        net = resnet18(weights=None, zero_init_residual=True)
-        conv = nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False)
-        self.stem = nn.Sequential(conv, net.bn1, net.relu, net.maxpool)
-        self.layer1, self.layer2, self.layer3, self.layer4 = net.layer1, net.layer2, net.layer3, net.layer4
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        c3 = self.layer2(self.layer1(self.stem(x)))
-        c4 = self.layer3(c3)
-        return c3, c4, self.layer4(c4)
-
-
-BACKBONES: dict[str, Callable[[], nn.Module]] = {"resnet18": ResNet18}
+    logit: Tensor
+    heat: Tensor
+    distances: Tensor
+    boxes: Tensor
+    peaks: Tensor
+    shift: Tensor
+    quality: Tensor
 
 
 def _conv(inputs: int, outputs: int, size: int = 3) -> nn.Sequential:
@@ -46,26 +46,25 @@ def _conv(inputs: int, outputs: int, size: int = 3) -> nn.Sequential:
 
 
 class Detector(nn.Module):
-    """`image` [n, 1, 256, 256] in 0 to 1 -> (image logit [n, 1], heat-map logits [n, 1, 32, 32], distances
-    [n, 4, 32, 32]: from the middle of a cell to left, top, right, bottom, in pixels)."""
+    """`image` [n, 1, s, s] in 0 to 1, s a multiple of 32 -> Seen, with c = s / 8."""
 
     def __init__(self, backbone: str = "resnet18") -> None:
         super().__init__()
-        self.backbone = BACKBONES[backbone]()
-        self.lateral = nn.ModuleList(nn.Conv2d(w, CHANNELS, 1) for w in self.backbone.widths)
+        self.backbone = ARCHITECTURES[backbone].build()
+        widths = self.backbone.widths
+        self.lateral = nn.ModuleList(nn.Conv2d(w, CHANNELS, 1) for w in widths)
         self.smooth = _conv(CHANNELS, CHANNELS)
         self.heat = nn.Sequential(_conv(CHANNELS, CHANNELS), nn.Conv2d(CHANNELS, 1, 1))
         self.distance = nn.Sequential(_conv(CHANNELS, CHANNELS), nn.Conv2d(CHANNELS, 4, 1))
         self.dropout = nn.Dropout(0.2)
-        self.image = nn.Linear(2 * self.backbone.widths[-1] + 1, 1)
+        self.image = nn.Linear(2 * widths[-1] + 1, 1)
+        self.second = SecondLook(CHANNELS, STRIDE)
         nn.init.constant_(self.heat[-1].bias, -4.0)  # few cells are centres: start from there
         nn.init.constant_(self.distance[-1].bias, 1.3)  # exp(1.3) * stride = 29 pixels, half of a common box
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        # Per-image normalisation inside the network: windowing and exposure then matter little.
-        centred = image - image.mean(dim=(2, 3), keepdim=True)
-        x = centred / (centred.pow(2).mean(dim=(2, 3), keepdim=True).sqrt() + 1e-3)
-        c3, c4, c5 = self.backbone(x)
+    def first(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Image logit, heat logits, distances, and the features [n, 128, c, c] that the second look sees."""
+        c3, c4, c5 = self.backbone.stages(normalised(image))
         p5 = self.lateral[2](c5)
         p4 = self.lateral[1](c4) + F.interpolate(p5, scale_factor=2.0, mode="nearest")
         p3 = self.smooth(self.lateral[0](c3) + F.interpolate(p4, scale_factor=2.0, mode="nearest"))
@@ -73,7 +72,14 @@ class Detector(nn.Module):
         distances = self.distance(p3).float().clamp(-4, 4).exp() * STRIDE
         hottest = heat.amax(dim=(2, 3)).clamp(min=-8)
         pooled = torch.cat([c5.float().mean(dim=(2, 3)), c5.float().amax(dim=(2, 3)), hottest], 1)
-        return self.image(self.dropout(pooled)).float(), heat, distances
+        return self.image(self.dropout(pooled)).float(), heat, distances, p3
+
+    def forward(self, image: Tensor) -> Seen:
+        logit, heat, distances, features = self.first(image)
+        boxes, peaks = decode(heat.detach().sigmoid(), distances.detach(), LEARNT_FROM if self.training else LOOKED_AT)
+        if self.training:
+            boxes, peaks = torch.cat([boxes, jittered(boxes)], 1), torch.cat([peaks, peaks], 1)
+        return Seen(logit, heat, distances, boxes, peaks, *self.second(features, boxes))
 
 
 def cell_centres(cells: int, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -89,10 +95,10 @@ def to_boxes(distances: Tensor) -> Tensor:
     return torch.stack([x - left, y - top, x + right, y + bottom], 1)
 
 
-def decode(heat: Tensor, distances: Tensor, count: int = 50) -> tuple[Tensor, Tensor]:
-    """The `count` highest peaks of the heat map (0 to 1): boxes [n, count, 4] within the frame, scores [n, count]."""
+def decode(heat: Tensor, distances: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The `count` highest places of the heat map (0 to 1), peaks first: boxes [n, count, 4] within the frame, their heat [n, count]."""
     peak = F.max_pool2d(heat, 3, stride=1, padding=1) == heat
-    best, place = (heat * peak.float()).flatten(1).topk(count, dim=1)
+    best, place = (heat * peak.float()).flatten(1).topk(min(count, int(heat[0].numel())), dim=1)
     boxes = to_boxes(distances).clamp(0, heat.shape[-1] * STRIDE)
     near = {"kernel_size": VOTERS, "stride": 1, "padding": VOTERS // 2}
     boxes = F.avg_pool2d(boxes * heat, **near) / F.avg_pool2d(heat, **near).clamp(min=1e-9)
@@ -100,21 +106,39 @@ def decode(heat: Tensor, distances: Tensor, count: int = 50) -> tuple[Tensor, Te
     return boxes.gather(1, place.unsqueeze(2).expand(-1, -1, 4)), best
 
 
-class Reader(nn.Module):
-    """The network as it is used: averaged over the image and its mirror image (run as one batch), and decoded.
+def confidence(logit: Tensor, peaks: Tensor, quality: Tensor) -> Tensor:
+    """What a box is ranked by, 0 to 1: the heat of its centre, how well it should fit (0 to 1), and whether the image shows an
+    opacity at all. [n, 1], [n, k], [n, k] -> [n, k]."""
+    return (peaks * quality).sqrt() * logit.sigmoid().sqrt()
 
-    `image` [n, 1, 256, 256] in 0 to 1 -> logit [n, 1], boxes [n, 50, 4] (pixels), scores [n, 50] (0 to 1).
+
+class Reader(nn.Module):
+    """Networks as they are used: averaged, over the image and its mirror image too (run as one batch), and decoded.
+
+    `image` [n, 1, s, s] in 0 to 1 -> logit [n, 1], boxes [n, 24, 4] (pixels), scores [n, 24] (0 to 1).
     """
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self, networks: list[Detector]) -> None:
         super().__init__()
-        self.detector = detector
+        self.networks = nn.ModuleList(networks)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        n = image.shape[0]
-        logit, heat, distances = self.detector(torch.cat([image, image.flip(3)]))
-        mirrored = distances[n:].flip(3)
-        mirrored = torch.cat([mirrored[:, 2:3], mirrored[:, 1:2], mirrored[:, 0:1], mirrored[:, 3:4]], 1)
-        heat = heat.sigmoid()
-        boxes, scores = decode((heat[:n] + heat[n:].flip(3)) / 2, (distances[:n] + mirrored) / 2)
-        return (logit[:n] + logit[n:]) / 2, boxes, scores
+        n, side = image.shape[0], image.shape[-1]
+        looks = [network.first(torch.cat([image, image.flip(3)])) for network in self.networks]
+        logit = self._mean([(told[:n] + told[n:]) / 2 for told, _, _, _ in looks])
+        heat = self._mean([(h[:n] + h[n:].flip(3)) / 2 for h in (heat.sigmoid() for _, heat, _, _ in looks)])
+        # A mirrored cell's left is the right of the cell in the image.
+        distances = self._mean([(d[:n] + d[n:].flip(3)[:, [2, 1, 0, 3]]) / 2 for _, _, d, _ in looks])
+        boxes, peaks = decode(heat, distances, LOOKED_AT)
+        shifts, qualities = [], []
+        for network, (_, _, _, features) in zip(self.networks, looks):
+            shift, quality = network.second(features, torch.cat([boxes, mirrored(boxes, side)]))
+            back = torch.cat([-shift[n:, :, :1], shift[n:, :, 1:]], 2)
+            shifts.append((shift[:n] + back) / 2)
+            qualities.append((quality[:n].sigmoid() + quality[n:].sigmoid()) / 2)
+        boxes = moved(boxes, self._mean(shifts)).clamp(0, side)
+        return logit, boxes, confidence(logit, peaks, self._mean(qualities))
+
+    @staticmethod
+    def _mean(values: list[Tensor]) -> Tensor:
+        return sum(values[1:], values[0]) / len(values)
