@@ -84,7 +84,7 @@ def _cache_file(samples: list[Sample], size: int, cache: Path) -> Path:
         except OSError as reason:
             raise TrainingError(f"cannot read image {sample.path}: {reason.strerror}") from reason
         listing.update(f"{sample.path}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
-    return cache / f"images-{size}-{len(samples)}-{listing.hexdigest()[:16]}.npy"
+    return cache / f"{samples[0].source}-{size}-{len(samples)}-{listing.hexdigest()[:16]}.npy"
 
 
 def _cached(file: Path, shape: tuple[int, int, int]) -> np.ndarray | None:
@@ -97,17 +97,11 @@ def _cached(file: Path, shape: tuple[int, int, int]) -> np.ndarray | None:
     return images if images.shape == shape and images.dtype == np.uint8 else None
 
 
-def load_images(samples: list[Sample], size: int, cache: Path | None) -> SampleSet:
-    """The pixels of `samples` at size x size, decoded or, where `cache` (a folder) has them, taken from there.
-
-    @raises TrainingError naming the file if one cannot be read, or if there are no samples
-    """
-    if not samples:
-        raise TrainingError("there are no images to load")
+def _decoded(samples: list[Sample], size: int, cache: Path | None) -> np.ndarray:
     file = _cache_file(samples, size, cache) if cache else None
     images = _cached(file, (len(samples), size, size)) if file else None
     if images is not None:
-        return SampleSet(samples, images)
+        return images
     images = np.empty((len(samples), size, size), np.uint8)
     for i, sample in enumerate(tqdm(samples, "reading images", unit="", disable=quiet(len(samples)))):
         images[i] = read_gray(sample.path, size)
@@ -117,4 +111,23 @@ def load_images(samples: list[Sample], size: int, cache: Path | None) -> SampleS
         partial = file.with_name(f"{file.stem}.{os.getpid()}.partial.npy")
         np.save(partial, images)
         partial.rename(file)
+    return images
+
+
+def load_images(samples: list[Sample], size: int, cache: Path | None) -> SampleSet:
+    """The pixels of `samples` at size x size, decoded or, where `cache` (a folder) has them, taken from there: one file
+    for each source, so that it serves whatever sources are combined.
+
+    @raises TrainingError naming the file if one cannot be read, or if there are no samples
+    """
+    if not samples:
+        raise TrainingError("there are no images to load")
+    at: dict[str, list[int]] = {}
+    for i, sample in enumerate(samples):
+        at.setdefault(sample.source, []).append(i)
+    if len(at) == 1:
+        return SampleSet(samples, _decoded(samples, size, cache))
+    images = np.empty((len(samples), size, size), np.uint8)
+    for indices in at.values():
+        images[indices] = _decoded([samples[i] for i in indices], size, cache)
     return SampleSet(samples, images)

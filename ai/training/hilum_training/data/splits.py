@@ -116,7 +116,8 @@ def part_indices(samples: list[Sample], split: Split) -> dict[str, np.ndarray]:
     """Indices of the samples of each part. @raises TrainingError if a patient is in none"""
     found: dict[str, list[int]] = {part: [] for part in PARTS}
     for i, sample in enumerate(samples):
-        part = split.get(patient_of(sample))
+        # Phantoms are nobody's patients: without a line in the split they are trained on.
+        part = split.get(patient_of(sample)) or ("train" if sample.source == "phantom" else None)
         if part is None:
             raise TrainingError(f"patient {sample.patient} of {sample.source} is in no part of the split: "
                                 f"draw one with `train split`, or extend one with its --keep ({sample.path})")

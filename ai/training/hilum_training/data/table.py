@@ -15,6 +15,8 @@ from .pixels import dimensions, is_dicom
 from .samples import LABELS, NORMAL, Sample
 
 BOX = ("x", "y", "width", "height")
+# Years. Lists hold ages of 148 and the like, for `explore` to show; beyond this the column holds something else.
+OLDEST = 150
 # What every row of an image must repeat.
 SAME = ("label", "patient", "age", "sex", "view", "fold")
 
@@ -25,7 +27,7 @@ def _facts(row: Row, path: Path) -> Header:
         raise row.wrong(f"column file: no file {path}")
     told = header(path) if is_dicom(path) else Header("", None, "", "", *dimensions(path))
     age = row.number_in("age") if row.text("age") else told.age
-    if age is not None and not 0 <= age <= 130:
+    if age is not None and not 0 <= age <= OLDEST:
         raise row.wrong(f"column age: {age:g} years")
     return Header(row.text("patient") or told.patient or row.required("file"), age,
                   row.text("sex").upper() or told.sex, row.text("view").upper() or told.view, told.width, told.height)

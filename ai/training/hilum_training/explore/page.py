@@ -182,7 +182,7 @@ def page(e: Exploration, facts: dict, specs: list[str], count: int, seed: int) -
         f"<title>Training data</title><style>{STYLE}</style><main><h1>Training data: {escape(', '.join(e.sources))}</h1>"
         f'<p class="lead">{escape(", ".join(specs))}; {split}</p>{_cards(e, facts)}'
         + _section("What to look at", "Red must be mended before training; the rest is for a person to judge.", _findings(facts))
-        + _section("Classes and parts", "By patient: nobody is in two parts.", _counts(e, facts))
+        + _section("Classes and parts", "No split was given." if e.part_names == [WHOLE] else "By patient: nobody is in two parts.", _counts(e, facts))
         + _section("Samples", '<span class="red">Boxes of opacities in red</span>, <span class="blue">the box of the lungs in blue</span>, '
                    "where the source has them. Drawn by chance, each of another patient.", _samples(e, count, seed))
         + _section("Boxes", "In shares of the image.", _boxes(e, facts))
