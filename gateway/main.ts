@@ -27,6 +27,8 @@ import { WorkitemsRepository } from '../storage/workitems.repository.ts';
 import { deliverDue } from './delivery/delivery.ts';
 import { StoredObjects } from './dicomweb/stored-objects.ts';
 import { startDimseServer, type DimseServer } from './dimse/server.ts';
+import { StoredComparisons } from './comparison/comparison.ts';
+import { observeComparisons } from './comparison/metrics.ts';
 import { observeDrift } from './drift/metrics.ts';
 import { DriftMonitor } from './drift/monitor.ts';
 import { scheduleDriftChecks } from './drift/schedule.ts';
@@ -118,6 +120,7 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
   const workitems = new WorkitemsRepository(dataSource);
   const deliveries = new DeliveriesRepository(dataSource);
   const shadows = new ShadowRepository(dataSource);
+  const comparisons = new StoredComparisons(shadows);
   const repository = new IntakeRepository(dataSource);
   const distributions = new DriftRepository(dataSource);
   const drift = new DriftMonitor({ repository: distributions, settings: () => current.drift, models, log: log.child({ module: 'drift' }) });
@@ -158,6 +161,7 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
     dicomweb: new StoredObjects(dataSource, blobs),
     worklist: new PostgresWorklist(dataSource, () => current.worklist.order),
     drift,
+    comparisons,
     metrics: metrics.registry,
   });
   // Both doors close at once.
@@ -168,6 +172,7 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
     queues: () => queue.depth(),
     deliveries: () => deliveries.summary(),
   });
+  observeComparisons(metrics.registry, () => comparisons.all());
   observeDrift(metrics.registry, () => distributions.comparisons(drift.names));
   cleanup.add(followSettings(first, {
     changed: (next, restart) => {

@@ -56,7 +56,7 @@ function outcomeInWords(line: AnalysisLine): string {
   if (line.status === 'failed') return `failed: ${line.reason}`;
   if (line.status === 'not-analyzable') return `not analysable: ${line.reason}`;
   const { probability = 0, threshold = 0 } = line as { probability: number; threshold: number };
-  const finding = line.positive ? `${line.label}` : `no ${line.label}`;
+  const finding = line.positive ? line.label : 'nothing found';
   return `${finding}, ${percent(probability)} (threshold ${percent(threshold)}), ${line.milliseconds} ms`;
 }
 

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { startAnalyzer } from '../../ai/analyzer.ts';
 import type { Analyzer } from '../../ai/analyzer.ts';
+import { chooseModels } from '../../ai/runtime/choice.ts';
 import { loadPackage, ModelPackageError } from '../../ai/runtime/manifest.ts';
 import type { ModelPackage } from '../../ai/runtime/manifest.ts';
 import type { Settings } from '../../config/settings.ts';
@@ -13,6 +14,7 @@ import { text } from '../../storage/dicom/dataset.ts';
 import { frameCount } from '../../storage/dicom/frames.ts';
 import { readPart10 } from '../../storage/dicom/part10.ts';
 import type { Part10 } from '../../storage/dicom/part10.ts';
+import { modelsOfRoute } from '../pipeline/models-in-use.ts';
 import { explainNoRoute, matchRoute } from '../pipeline/routes.ts';
 import { analysisLine, lineInWords, tallyInWords } from './analysis-line.ts';
 import type { AnalysisLine, LineSubject } from './analysis-line.ts';
@@ -132,15 +134,14 @@ async function* analyses(
     }
     const sopInstanceUid = text(file.dataset, 'SOPInstanceUID') ?? null;
     const route = options.model === undefined ? matchRoute(settings.routes, file.dataset) : undefined;
-    const models = options.model === undefined ? route?.models : [options.model];
-    if (!models) {
+    if (!route && options.model === undefined) {
       const reason = explainNoRoute(settings.routes, file.dataset);
       yield { line: Promise.resolve(analysisLine({ ...unread, sopInstanceUid }, { status: 'not-analyzable', reason })) };
       continue;
     }
+    const models = route ? chooseModels(modelsOfRoute(route, analyzer), file.dataset).judges : analyzer.models();
     for (let frame = 1; frame <= frameCount(file.dataset); frame++)
-      for (const name of models) {
-        const version = analyzer.models().find(({ manifest }) => manifest.name === name)?.manifest.version ?? '';
+      for (const { manifest: { name, version } } of models) {
         const analysis = analyzer.analyze({ path, frame, model: name, digest, severity: route?.severity ?? true });
         const line = analysis.then((outcome) => {
           results?.add({ file, digest, frame, model: name, outcome });

@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { pino, type Logger } from 'pino';
 import { stringify } from 'yaml';
 import { parseSettings, type LoadedSettings } from '../../config/load.ts';
+import { withinSentence } from '../../ai/results/wording.ts';
 import type { StudyDetail } from '../worklist/worklist.ts';
 import { startGateway, type Gateway } from '../main.ts';
 import { demoStudies, folderStudies, type DemoStudy } from './demo-studies.ts';
@@ -127,6 +128,6 @@ async function row(study: DemoStudy, pacs: DemoPacs, page: string): Promise<stri
   const detail = await detailOf(study.studyInstanceUid, page);
   const arrived = pacs.reports.get(study.studyInstanceUid);
   const waited = arrived === undefined || study.acknowledgedAt === undefined ? 'not there' : `${(Math.max(0, arrived - study.acknowledgedAt) / 1000).toFixed(1)} s`;
-  const outcome = detail === undefined ? 'not received' : detail.analysis === 'analyzed' ? (detail.positive ? 'opacity found' : 'no opacity found') : `${detail.analysis}: ${detail.reason ?? ''}`;
+  const outcome = detail === undefined ? 'not received' : detail.analysis === 'analyzed' ? (detail.positive ? `${withinSentence(detail.finding ?? 'finding')} found` : `no ${withinSentence(detail.sought ?? 'finding')} found`) : `${detail.analysis}: ${detail.reason ?? ''}`;
   return [study.title, study.way, study.transferSyntax, outcome.slice(0, 110), detail?.probability?.toFixed(3) ?? '', detail?.regions.toString() ?? '', waited];
 }

@@ -1,14 +1,16 @@
-// `hilum models [--json]`: the model packages of the settings, each checked against its manifest.
+// `hilum models [--json]`: the model packages of the settings, each checked against its manifest. `models compare` is another.
 import { parseArgs } from 'node:util';
 import { loadPackage, ModelPackageError } from '../../ai/runtime/manifest.ts';
 import type { ModelPackage } from '../../ai/runtime/manifest.ts';
 import type { DeclaredTensor } from '../../ai/runtime/onnx-graph.ts';
-import type { Settings } from '../../config/settings.ts';
+import type { LoadedSettings } from '../../config/load.ts';
+import { compareModelsCommand } from './models-compare.ts';
 
-const USAGE = 'usage: hilum models [--json]';
+const USAGE = 'usage: hilum models [--json] | models compare CANDIDATE [--json]';
 
 /** @returns the exit status: 0 when every package is good, 1 when any is refused, 2 when it could not run */
-export async function modelsCommand(args: string[], settings: Settings): Promise<number> {
+export async function modelsCommand(args: string[], settings: LoadedSettings): Promise<number> {
+  if (args[0] === 'compare') return compareModelsCommand(args.slice(1), settings);
   let json: boolean;
   try {
     json = parseArgs({ args, options: { json: { type: 'boolean', default: false } } }).values.json;
@@ -35,17 +37,17 @@ function modelRecord({ folder, size, manifest, inputs, outputs }: ModelPackage):
 }
 
 function modelInWords({ folder, size, manifest, inputs, outputs }: ModelPackage): string {
-  const { modalities, views, bodyParts, ageYears } = manifest.applicability;
+  const { modalities, views, bodyParts, ageYears, ageUnknown } = manifest.applicability;
   const rows: [string, string][] = [
     ['folder', folder],
     ['checksum', `sha256 ${manifest.sha256} (agrees)`],
     ['size', `${(size / 1e6).toFixed(1)} MB`],
-    ['task', `${manifest.task}: ${manifest.labels.map(({ name, positive }) => (positive ? `${name} (the finding)` : name)).join(', ')}`],
+    ['task', `${manifest.task}: ${manifest.labels.map(({ name, positive }) => (positive ? `${name} (a finding)` : name)).join(', ')}`],
     ['input', inputs.map(tensorInWords).join('; ')],
     ['outputs', outputs.map(tensorInWords).join('; ')],
     ['threshold', `${manifest.operatingPoint.threshold} (${manifest.operatingPoint.chosenFor})`],
     ['meant for', [modalities, bodyParts, views].map((values) => values.filter((value) => value !== '').join(', ')).join('; ')],
-    ...(ageYears ? [['ages', `${ageYears.min} to ${ageYears.max} years`] as [string, string]] : []),
+    ...(ageYears ? [['ages', `${ageYears.min} to ${ageYears.max} years${ageUnknown === 'refuse' ? ', and known' : ''}`] as [string, string]] : []),
     ['use', manifest.intendedUse],
     ['licence', manifest.licence],
     ...Object.entries(manifest.figures).map(([name, value]): [string, string] => ['figure', `${name}: ${valueInWords(value)}`]),

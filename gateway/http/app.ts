@@ -7,6 +7,8 @@ import { renderInstance } from '../dicomweb/rendered.ts';
 import type { DicomwebSource } from '../dicomweb/source.ts';
 import { storeInstances, type InstanceReceiver } from '../dicomweb/stow-rs.ts';
 import { retrieveInstance, retrieveStudyMetadata } from '../dicomweb/wado-rs.ts';
+import type { ComparisonSource } from '../comparison/comparison.ts';
+import { showComparison } from '../comparison/http.ts';
 import { showDrift } from '../drift/http.ts';
 import type { DriftSource } from '../drift/report.ts';
 import { changeStudy, listWorklist, showStudy } from '../worklist/http.ts';
@@ -36,6 +38,7 @@ export interface HttpOptions {
   worklist: WorklistSource;
   events: WorklistEvents;
   drift: DriftSource;
+  comparisons: ComparisonSource;
   health: HealthSource;
   /** Asked at each request, so that a port picked at start is the one told. */
   about(): About;
@@ -70,6 +73,7 @@ export async function createApp(options: HttpOptions): Promise<{ app: Express; s
   app.route('/api/studies/:study')
     .get((request, response) => showStudy(request, response, worklist))
     .patch((request, response) => changeStudy(request, response, worklist));
+  app.get('/api/models/:model/comparison', (request, response) => showComparison(request, response, options.comparisons));
   app.get('/api/drift', (request, response) => showDrift(request, response, options.drift));
   app.get('/api/events', (request, response) => streams.connect(request, response));
 

@@ -65,6 +65,8 @@ const entry = {
     reason: { ...nullable('string'), description: 'Why there is no analysis' },
     delivery: oneOf('none', 'pending', 'partial', 'delivered', 'failed'),
     reading: oneOf(...READING_STATES),
+    finding: { ...nullable('string'), description: 'What was found, or else looked for, by the model that the probability comes from' },
+    sought: { ...nullable('string'), description: 'What the probability is of: all that this model looks for' },
     probability: { ...nullable('number'), minimum: 0, maximum: 1 },
     positive: nullable('boolean'),
     threshold: nullable('number'),
@@ -85,12 +87,13 @@ const detail = {
       properties: {
         route: nullable('string'),
         instances: list({ sopInstanceUid: text, seriesInstanceUid: text, sopClassUid: text, modality: text, version: integer, current: { type: 'boolean' },
-          receivedAt: text, callingAe: nullable('string'), address: text, transport: oneOf('dimse', 'stow'), transferSyntaxUid: text }),
+          receivedAt: text, callingAe: nullable('string'), address: text, transport: oneOf('dimse', 'stow'), transferSyntaxUid: text,
+          leftOut: { description: 'Models that another stands in for, by the age of the patient', ...list({ model: { type: 'object', properties: { name: text, version: text } }, reason: text }) } }),
         analyses: list({ sopInstanceUid: text, frame: integer, rows: integer, columns: integer, status: oneOf('analyzed', 'not-analyzable', 'failed'), reason: text,
-          model: { type: 'object', properties: { name: text, version: text, sha256: text } }, label: text, probability: number, threshold: number,
+          model: { type: 'object', properties: { name: text, version: text, sha256: text } }, label: text, finding: nullable('string'), sought: nullable('string'), probability: number, threshold: number,
           positive: { type: 'boolean' }, scores: { type: 'object', additionalProperties: number }, provider: text, milliseconds: number, ...severity,
           regions: { description: 'In pixels of the stored image, from its top-left corner', ...list({ x: number, y: number, width: number, height: number, label: text, score: number, trackingUid: text }) } }),
-        results: list({ kind: text, sopInstanceUid: text, seriesInstanceUid: text, sopClassUid: text, sourceSopInstanceUid: nullable('string'), alternativeTo: nullable('string'),
+        results: list({ kind: text, model: { type: 'object', properties: { name: text, version: text } }, sopInstanceUid: text, seriesInstanceUid: text, sopClassUid: text, sourceSopInstanceUid: nullable('string'), alternativeTo: nullable('string'),
           createdAt: text, current: { type: 'boolean' }, predecessor: nullable('string') }),
         deliveries: list({ destination: text, sopInstanceUid: text, status: text, attempts: integer, lastError: nullable('string'), nextAttemptAt: nullable('string'), deliveredAt: nullable('string') }),
       },
@@ -98,6 +101,18 @@ const detail = {
   ],
 };
 
+const modelIdentity = { type: 'object', properties: { name: text, version: text, sha256: text } };
+const judged = { type: 'object', properties: { probability: number, positive: { type: 'boolean' } } };
+const comparison = {
+  type: 'object',
+  properties: {
+    candidate: text,
+    comparisons: list({ candidate: modelIdentity, model: modelIdentity, images: integer, bothPositive: integer, onlyCandidatePositive: integer, onlyModelPositive: integer,
+      bothNegative: integer, onlyCandidateAnalyzed: integer, onlyModelAnalyzed: integer, agreement: nullable('number'), kappa: { ...nullable('number'), description: "Cohen's" },
+      meanDifference: { ...nullable('number'), description: 'Of the probabilities, candidate minus model' }, correlation: { ...nullable('number'), description: "Pearson's, of the probabilities" },
+      differing: { description: 'The images whose probabilities are widest apart', ...list({ studyInstanceUid: text, sopInstanceUid: text, frame: integer, candidate: judged, model: judged }) } }),
+  },
+};
 const drift = {
   type: 'object',
   properties: {
@@ -156,6 +171,13 @@ export function openApi(version: string) {
           responses: { 200: json('The study after that', ref('StudyDetail')), 400: problem, 404: problem, 413: problem, 415: problem },
         },
       },
+      '/api/models/{model}/comparison': {
+        get: {
+          summary: 'How a candidate in the shadow compares with each model in use (docs/model-packages.md)',
+          parameters: [{ name: 'model', in: 'path', required: true, description: 'Name of the candidate', schema: text }],
+          responses: { 200: json('The comparison', ref('ModelComparison')), 404: problem },
+        },
+      },
       '/api/drift': {
         get: { summary: 'How the last days compare with the accepted distributions, by model and station (docs/drift.md)', responses: { 200: json('The report', ref('DriftReport')) } },
       },
@@ -189,6 +211,7 @@ export function openApi(version: string) {
         About: { type: 'object', properties: { aeTitle: text, dimsePort: integer, version: text } },
         WorklistEntry: entry,
         DriftReport: drift,
+        ModelComparison: comparison,
         StudyDetail: detail,
       },
     },

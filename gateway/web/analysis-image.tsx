@@ -65,11 +65,11 @@ function sourceAddress(detail: StudyDetail, analysis: StudyAnalysis): string | n
   return `${address(detail, instance)}/frames/${analysis.frame}/rendered?viewport=${IMAGE_PIXELS},${IMAGE_PIXELS}`;
 }
 
-/** The overlay of this image, or else the study's; null when none was made. */
+/** This model's overlay of this image; null when none was made. */
 function overlayAddress(detail: StudyDetail, analysis: StudyAnalysis): string | null {
-  const overlays = detail.results.filter((result) => result.kind === 'overlay' && result.current && result.sourceSopInstanceUid === analysis.sopInstanceUid);
-  // Several frames of one instance have an overlay each, and which is whose is not told.
-  return overlays.length === 1 ? `${address(detail, overlays[0]!)}/rendered` : detail.overlay;
+  const overlays = detail.results.filter((result) => result.kind === 'overlay' && result.current && result.sourceSopInstanceUid === analysis.sopInstanceUid && result.model.name === analysis.model.name);
+  // Several frames of one instance have an overlay each, and which is whose is not told: the study's, then.
+  return overlays.length > 1 ? detail.overlay : overlays.length === 1 ? `${address(detail, overlays[0]!)}/rendered` : null;
 }
 
 function address(detail: StudyDetail, instance: { seriesInstanceUid: string; sopInstanceUid: string }): string {

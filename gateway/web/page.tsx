@@ -159,7 +159,7 @@ function Header({ worklist, hideRead, onHideRead }: { worklist: Worklist; hideRe
     <header>
       <h1>Hilum</h1>
       <p className="counts" aria-live="polite">
-        <b>{unread.length}</b>{more ? '+' : ''} to read: <b className="finding">{of('finding')}</b> with opacity, <b className="unknown">{of('unknown')}</b> without an answer, <b>{of('none-found')}</b> none found, <b>{of('pending')}</b> pending
+        <b>{unread.length}</b>{more ? '+' : ''} to read: <b className="finding">{of('finding')}</b> with a finding, <b className="unknown">{of('unknown')}</b> without an answer, <b>{of('none-found')}</b> none found, <b>{of('pending')}</b> pending
         <span className="quiet"> · {count(entries.length - unread.length, 'study', 'studies')} read</span>
       </p>
       <label>

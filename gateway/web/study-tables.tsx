@@ -31,7 +31,9 @@ function ResultRows({ result, detail }: { result: StudyResult; detail: StudyDeta
     <td rowSpan={Math.max(1, deliveries.length)} className={result.current ? '' : 'replaced'}>
       {KIND_WORDS[result.kind] ?? result.kind}
       {!result.current && ' (replaced)'}
-      <span className="second">{momentWords(result.createdAt)}</span>
+      <span className="second">
+        {result.model.name} {result.model.version}, {momentWords(result.createdAt)}
+      </span>
     </td>
   );
   if (deliveries.length === 0)

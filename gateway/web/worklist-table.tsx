@@ -86,7 +86,6 @@ export function WorklistTable({ entries, selected, now, onSelect, onOpen }: Tabl
 }
 
 function FindingCell({ entry }: { entry: WorklistEntry }) {
-  const priority = priorityOf(entry);
   return (
     <td className="finding-cell">
       <span className="mark" aria-hidden="true" />

@@ -9,7 +9,8 @@ import type { Severity } from '../../storage/entities/severity.ts';
 import { lockStudy, type StoredAnalysis } from '../../storage/workitems.repository.ts';
 import { notifyStudy } from '../../storage/study-events.ts';
 import { cursorOf, positionOf, rankedStudies, READING_ORDER, type WorklistOrder } from './reading-order.ts';
-import type { DeliveryState, ReadingState, SeverityAnswer, StudyAnalysis, StudyDetail, WorklistEntry, WorklistSource } from './worklist.ts';
+import { severityAnswer } from './severity-answer.ts';
+import type { DeliveryState, ReadingState, StudyAnalysis, StudyDetail, WorklistEntry, WorklistSource } from './worklist.ts';
 
 interface Row {
   studyInstanceUid: string;
@@ -27,6 +28,8 @@ interface Row {
   analysis: WorklistEntry['analysis'];
   reason: string | null;
   reading: ReadingState;
+  finding: string | null;
+  sought: string | null;
   probability: number | null;
   threshold: number | null;
   positive: boolean | null;
@@ -50,7 +53,7 @@ interface Row {
 const COLUMNS = `
   study_instance_uid as "studyInstanceUid", patient_name as name, patients.patient_id as "patientId", patient_sex as sex, patient_birth_date as "birthDate",
   accession_number as "accessionNumber", study_date as "studyDate", study_time as "studyTime", studies.description,
-  first_received_at as "firstReceivedAt", intake, analysis, reason, reading, probability, threshold, positive, regions, conflict, flagged,
+  first_received_at as "firstReceivedAt", intake, analysis, reason, reading, finding, sought, probability, threshold, positive, regions, conflict, flagged,
   studies.route, severity, rank, urgency, tie,
   (select array_agg(distinct modality order by modality) from series where series.study_instance_uid = studies.study_instance_uid) as modalities,
   images.count as images, images.age, deliveries.delivered, deliveries.failed, deliveries.pending,
@@ -72,7 +75,7 @@ const entriesOf = (page: string): string => `
     select results.series_instance_uid, results.sop_instance_uid
     from results
     left join instances on instances.sop_instance_uid = results.source_sop_instance_uid and instances.current
-    left join analyses on analyses.instance = instances.id
+    left join analyses on analyses.instance = instances.id and analyses.model_sha256 = results.model_sha256
     where results.study_instance_uid = studies.study_instance_uid and results.current and results.kind = 'overlay'
     order by analyses.positive desc nulls last, analyses.probability desc nulls last limit 1) as overlay on true
   order by ${READING_ORDER}`;
@@ -107,10 +110,11 @@ export class PostgresWorklist implements WorklistSource {
       const instances = await transaction.find<Instance>('Instance', { where: { studyInstanceUid }, order: { receivedAt: 'ASC', version: 'ASC' } });
       const analyses: (StoredAnalysis & { regions: RegionRow[] | null })[] = await transaction.query(
         `select analyses.instance, frame, model_name as "modelName", model_version as "modelVersion", model_sha256 as "modelSha256", analyses.status,
-           analyses.reason, label, probability, threshold, positive, scores, provider, milliseconds, severity,
+           analyses.reason, label, finding, sought, probability, threshold, positive, scores, provider, milliseconds, severity,
            (select json_agg(json_build_object('x', x, 'y', y, 'width', width, 'height', height, 'label', label, 'score', score, 'trackingUid', tracking_uid) order by ordinal)
             from regions where regions.analysis = analyses.id) as regions
-         from analyses join instances on instances.id = analyses.instance where study_instance_uid = $1 and current order by analyses.id`,
+         from analyses join instances on instances.id = analyses.instance where study_instance_uid = $1 and current
+           and (judged_by is null or settings_digest = any(judged_by)) order by analyses.id`,
         [studyInstanceUid],
       );
       const results = await transaction.find<Result>('Result', { where: { studyInstanceUid }, order: { createdAt: 'ASC', sopInstanceUid: 'ASC' } });
@@ -125,8 +129,8 @@ export class PostgresWorklist implements WorklistSource {
         route: row.route,
         instances: instances.map(instanceOf),
         analyses: analyses.map((analysis) => analysisOf(analysis, instances)),
-        results: results.map(({ kind, sopInstanceUid, seriesInstanceUid, sopClassUid, createdAt, current, predecessor, alternativeTo, sourceSopInstanceUid }) => ({
-          kind, sopInstanceUid, seriesInstanceUid, sopClassUid, createdAt: createdAt.toISOString(), current, predecessor, alternativeTo, sourceSopInstanceUid,
+        results: results.map(({ kind, modelName, modelVersion, sopInstanceUid, seriesInstanceUid, sopClassUid, createdAt, current, predecessor, alternativeTo, sourceSopInstanceUid }) => ({
+          kind, model: { name: modelName, version: modelVersion }, sopInstanceUid, seriesInstanceUid, sopClassUid, createdAt: createdAt.toISOString(), current, predecessor, alternativeTo, sourceSopInstanceUid,
         })),
         deliveries: deliveries.map((delivery) => ({
           destination: delivery.destination,
@@ -171,22 +175,16 @@ function entryOf(row: Row): WorklistEntry {
     reason: row.reason,
     delivery: deliveryOf(row),
     reading: row.reading,
+    finding: row.finding,
+    sought: row.sought,
     probability: row.probability,
     positive: row.positive,
     threshold: row.threshold,
     regions: row.regions,
-    ...severityOf(row.severity),
+    ...severityAnswer(row.severity),
     overlay: row.overlayInstance === null ? null : `/dicomweb/studies/${row.studyInstanceUid}/series/${row.overlaySeries}/instances/${row.overlayInstance}/rendered`,
     flagged: row.conflict ?? row.flagged,
   };
-}
-
-/** A number, or why there is none; neither where there was nothing to measure. */
-function severityOf(severity: Severity | null): SeverityAnswer {
-  if (severity === null) return { severity: null, severityReason: null };
-  if (severity.status === 'not-measured') return { severity: null, severityReason: severity.reason };
-  const { right, left, both, basis, model } = severity;
-  return { severity: { right, left, both, basis, model: { name: model.name, version: model.version, sha256: model.sha256 } }, severityReason: null };
 }
 
 function deliveryOf({ delivered, failed, pending }: Row): DeliveryState {
@@ -208,6 +206,7 @@ function instanceOf(instance: Instance): StudyDetail['instances'][number] {
     address: instance.address,
     transport: instance.transport,
     transferSyntaxUid: instance.transferSyntaxUid,
+    leftOut: instance.leftOut ?? [],
   };
 }
 
@@ -219,9 +218,11 @@ function analysisOf(analysis: Omit<StoredAnalysis, 'regions'> & { regions: Regio
     sopInstanceUid: instance?.sopInstanceUid ?? '',
     frame: analysis.frame,
     model: { name: analysis.modelName, version: analysis.modelVersion, sha256: analysis.modelSha256 },
+    finding: analysis.finding,
+    sought: analysis.sought,
     rows: num(header, 'Rows') ?? 0,
     columns: num(header, 'Columns') ?? 0,
     ...outcome,
-    ...severityOf(severity ?? null),
+    ...severityAnswer(severity),
   };
 }

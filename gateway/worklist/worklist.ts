@@ -52,7 +52,11 @@ export interface WorklistEntry extends SeverityAnswer {
   reason: string | null;
   delivery: DeliveryState;
   reading: ReadingState;
-  /** Highest frontal probability of the positive finding, 0 to 1. */
+  /** What was found, or else looked for, by the model that the probability comes from: 'Bacterial pneumonia'. */
+  finding: string | null;
+  /** What the probability is of: all that this model looks for, 'Bacterial pneumonia or viral pneumonia'. */
+  sought: string | null;
+  /** Highest frontal probability of what a model in use looks for, 0 to 1. */
   probability: number | null;
   positive: boolean | null;
   threshold: number | null;
@@ -76,17 +80,23 @@ export interface StudyInstance {
   address: string;
   transport: 'dimse' | 'stow';
   transferSyntaxUid: string;
+  /** Models of its route that do not judge it, because another one is meant for the patient's age. */
+  leftOut: { model: { name: string; version: string }; reason: string }[];
 }
 
 /** Of each kind of outcome. */
 type WithoutSeverity<Outcome> = Outcome extends unknown ? Omit<Outcome, 'severity'> : never;
 
-/** One model on one frame. */
+/** One model in use on one frame. */
 export type StudyAnalysis = WithoutSeverity<AnalysisOutcome> & SeverityAnswer & {
   sopInstanceUid: string;
   /** Counted from 1. */
   frame: number;
   model: { name: string; version: string; sha256: string };
+  /** The label as its code says it, or all that was looked for; null where nothing was analysed. */
+  finding: string | null;
+  /** What the probability is of. */
+  sought: string | null;
   /** Size of the stored image; regions are in its pixels. */
   rows: number;
   columns: number;
@@ -94,6 +104,7 @@ export type StudyAnalysis = WithoutSeverity<AnalysisOutcome> & SeverityAnswer & 
 
 export interface StudyResult {
   kind: string;
+  model: { name: string; version: string };
   sopInstanceUid: string;
   seriesInstanceUid: string;
   sopClassUid: string;

@@ -228,6 +228,7 @@ describe('the worklist page in a browser', function () {
       worklist: gateway.worklist,
       events: gateway.worklist,
       drift: { report: async () => STEADY },
+      comparisons: { report: async () => undefined },
       health: { live: () => ({ ok: true, checks: {} }), ready: async () => ({ ok: true, checks: {} }) },
       about: () => ({ aeTitle: 'HILUM', dimsePort: 11112, version: '0.1.0' }),
       metrics: new Registry(),

@@ -97,6 +97,7 @@ export async function startTestGateway(options: Partial<HttpOptions> = {}): Prom
     worklist,
     events: worklist,
     drift: { report: async () => STEADY },
+    comparisons: { report: async () => undefined },
     health: { live: () => ({ ok: true, checks: {} }), ready: async () => ({ ok: true, checks: { database: { ok: true } } }) },
     about: () => ({ aeTitle: 'HILUM', dimsePort: 11112, version: '0.1.0' }),
     metrics: new Registry(),

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { ageAndSex, conclusion, durationWords, extentInShort, extentWords, nameWords, percent, priorityOf } from '../../gateway/web/words.ts';
+import { ageAndSex, analysisWords, conclusion, durationWords, findingWords, imageNumber, extentInShort, extentWords, nameWords, percent, priorityOf } from '../../gateway/web/words.ts';
+import type { StudyAnalysis } from '../../gateway/worklist/worklist.ts';
 import { studyDetail } from '../support/memory-worklist.ts';
 
 function of(values: object): string {
@@ -52,6 +53,30 @@ describe('words on the page', () => {
     assert.equal(priorityOf(studyDetail(1, { positive: false, flagged: 'two patients' })), 'unknown');
     for (const analysis of ['failed', 'not-analyzable', 'not-routed'] as const) assert.equal(priorityOf(studyDetail(1, { positive: null, analysis })), 'unknown');
     for (const analysis of ['waiting', 'running'] as const) assert.equal(priorityOf(studyDetail(1, { positive: null, analysis })), 'pending');
+  });
+
+  it('names what a model that tells findings apart has found, and what its probability is of', () => {
+    const several = { probability: 0.93, threshold: 0.5, sought: 'Bacterial pneumonia or viral pneumonia' };
+    const found = studyDetail(1, { ...several, positive: true, finding: 'Bacterial pneumonia', regions: 1 });
+    assert.equal(findingWords(found), 'Bacterial pneumonia');
+    assert.equal(conclusion(found), 'Bacterial pneumonia suspected: probability of bacterial pneumonia or viral pneumonia 93 %, threshold 50 %. 1 region located.');
+    const none = studyDetail(1, { ...several, probability: 0.3, positive: false, finding: several.sought });
+    assert.match(conclusion(none), /^The model found no bacterial pneumonia or viral pneumonia \(probability 30 %, threshold 50 %\)\./);
+    assert.equal(findingWords(none), 'None found');
+  });
+
+  it('says of each model what it said of an image, and counts images, not analyses', () => {
+    const said = { status: 'analyzed' as const, regions: [], provider: 'cpu', milliseconds: 9, frame: 1, rows: 10, columns: 10, severity: null, severityReason: null };
+    const model = (name: string) => ({ name, version: '1.0.0', sha256: 'a'.repeat(64) });
+    const opacity: StudyAnalysis = { ...said, sopInstanceUid: '2.25.1', model: model('opacity'), label: 'opacity', finding: 'Opacity', sought: 'Opacity', probability: 0.7, threshold: 0.65, positive: true, scores: { opacity: 0.7 } };
+    const type: StudyAnalysis = {
+      ...said, sopInstanceUid: '2.25.1', model: model('pneumonia-type'), label: 'viral', finding: 'Bacterial pneumonia or viral pneumonia', sought: 'Bacterial pneumonia or viral pneumonia',
+      probability: 0.4, threshold: 0.5, positive: false, scores: { normal: 0.6, bacterial: 0.1, viral: 0.3 },
+    };
+    const other = { ...opacity, sopInstanceUid: '2.25.2' };
+    assert.equal(analysisWords(opacity), 'opacity 1.0.0: Opacity suspected, probability 70 %, threshold 65 %');
+    assert.equal(analysisWords(type), 'pneumonia-type 1.0.0: no bacterial pneumonia or viral pneumonia found, probability 40 %, threshold 50 %; normal 60 %, bacterial 10 %, viral 30 %');
+    assert.deepEqual([opacity, type, other].map((analysis) => imageNumber([opacity, type, other], analysis)), [1, 1, 2]);
   });
 
   it('says of a negative that it rules nothing out', () => {
