@@ -12,7 +12,7 @@ export function codeItem(concept: Code): Dataset {
   return code(concept.value, concept.scheme, concept.meaning.slice(0, 64));
 }
 
-/** A local scheme: PS3.16 8 reserves the names that begin with 99. */
+/** A local scheme: names that begin with 99 are for those (PS3.3 8.2). */
 export const OWN_SCHEME = '99HILUM';
 
 const dcm = (value: string, meaning: string): Code => ({ value, scheme: 'DCM', meaning });

@@ -20,7 +20,7 @@ import { parsePart10 } from '../../storage/dicom/part10.ts';
 import { SOP_CLASS_NAMES } from '../../storage/dicom/sop-classes.ts';
 import { EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES } from '../../storage/dicom/uids.ts';
 import { IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME } from '../../storage/dicom/write.ts';
-import { analyzed, outcomeImage, radiographFile, radiographHeader, studyOutcome } from '../support/results.ts';
+import { MEASURED, analyzed, outcomeImage, radiographFile, radiographHeader, studyOutcome } from '../support/results.ts';
 import { temporaryFolder } from '../support/gateway.ts';
 
 const lines = (await readFile(resolve(import.meta.dirname, '../../docs/conformance-statement.md'), 'utf8')).split('\n');
@@ -127,7 +127,7 @@ describe('the conformance statement', () => {
       await writeFile(path, radiographFile(values));
       const header = radiographHeader(values);
       const predecessor = { sopClassUid: COMPREHENSIVE_3D_SR, sopInstanceUid: '2.25.3', seriesInstanceUid: '2.25.2', studyInstanceUid: '2.25.1' };
-      const study = studyOutcome([outcomeImage(analyzed({ regions: [] }), { path, header })], { predecessor });
+      const study = studyOutcome([outcomeImage(analyzed({ severity: MEASURED }), { path, header })], { predecessor });
       const taken = new Set(keywords(patientAndStudy(header)));
       const others = (ds: Dataset): string[] => keywords(ds).filter((keyword) => !taken.has(keyword)).toSorted();
 
