@@ -92,7 +92,7 @@ class Fit:
     def _step(self, done: float) -> None:
         run, at = self._run, self.at
         images, boxes, samples, weight = self._batch()
-        if at.position == 0:
+        if at.position == 0 and self.log.wants("train/batch"):
             self._show("train/batch", images, boxes)
         targets = run.task.targets(samples, boxes, images.shape[-1]).to(run.device)
         weight = weight.to(run.device)
@@ -118,6 +118,14 @@ class Fit:
     def _show(self, tag: str, images: torch.Tensor, boxes: list[np.ndarray], heat: np.ndarray | None = None) -> None:
         self.log.picture(self.at.step, tag, grid(images[:SHOWN, 0].float().cpu().numpy(), boxes[:SHOWN], heat))
 
+    def _show_found(self) -> None:
+        """A few validation images, with what the network points at."""
+        images = self._run.material.validation
+        some = np.linspace(0, len(images) - 1, min(SHOWN, len(images))).astype(int)
+        x = torch.from_numpy(images.images[some]).unsqueeze(1).float() / 255
+        heat = self._run.task.heat(self._run.learner.ask(x)).cpu().numpy()
+        self._show("validation/found", x, [images.samples[i].boxes * images.size for i in some], heat)
+
     def _validate(self, epoch: int) -> None:
         run, at = self._run, self.at
         images = run.material.validation
@@ -125,10 +133,8 @@ class Fit:
         at.validated = at.step
         loss = at.figures["loss"]
         better = at.best.saw(-loss if run.a.choose_by == "loss" else at.figures["score"], loss, epoch)
-        some = np.linspace(0, len(images) - 1, min(SHOWN, len(images))).astype(int)
-        x = torch.from_numpy(images.images[some]).unsqueeze(1).float() / 255
-        heat = run.task.heat(run.learner.ask(x)).cpu().numpy()
-        self._show("validation/found", x, [images.samples[i].boxes * images.size for i in some], heat)
+        if self.log.wants("validation/found"):
+            self._show_found()
         self.log.validation(at.step, epoch, self._passed(), at.seconds, at.figures, better)
         if better:
             save(run.out / "best.pt", config=run.config, **run.learner.weights(), progress=kept_progress(at))
@@ -174,6 +180,7 @@ class Fit:
             self.log.say(f"{self._run.out} is finished already: {at.step} steps")
             return
         at.finished = True
+        self.log.draw()
         self.log.line(finished=True, step=at.step, epoch=at.best.epoch, early=early, best=at.best.score)
         self._keep()
         self.log.say(f"{'stopped early' if early else 'finished'} after {at.step} steps and {at.seconds / 60:.1f} minutes; "

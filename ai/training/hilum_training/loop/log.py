@@ -12,6 +12,8 @@ from tqdm import tqdm
 from .curves import draw_curves
 from .tensorboard import EventWriter
 
+# Drawing takes a second, which an epoch of a small set does too.
+DRAW_EVERY = 30.0  # seconds
 
 def clock(seconds: float) -> str:
     """3:05 or 1:02:03; ? while nothing is known."""
@@ -36,6 +38,7 @@ class Log:
             file.truncate(kept_bytes)
         self._events = EventWriter(out / "tensorboard", step)
         self._begun, self._done = time.monotonic(), done
+        self._drawn: dict[str, float] = {"curves": time.monotonic()}
         self._bar = None
         if sys.stderr.isatty():
             self._bar = tqdm(total=100, initial=round(100 * done, 1), bar_format="{percentage:3.0f}%|{bar}| {desc}", leave=False)
@@ -73,9 +76,19 @@ class Log:
         self._events.scalars(step, {f"validation/{k}": v for k, v in figures.items()})
         shown = ", ".join(f"{k} {v:.4f}" for k, v in figures.items() if k not in ("n", "score", "aucMean"))
         self.say(f"epoch {epoch + 1}, validation: {shown}{' (best so far)' if best else ''}")
+        if self.wants("curves"):
+            self.draw()
+
+    def draw(self) -> None:
         draw_curves(self.lines(), self._out / "curves.png")
+        self._drawn["curves"] = time.monotonic()
+
+    def wants(self, tag: str) -> bool:
+        """Whether the last picture of this name is long enough ago."""
+        return time.monotonic() - self._drawn.get(tag, -math.inf) > DRAW_EVERY
 
     def picture(self, step: int, tag: str, pixels: np.ndarray) -> None:
+        self._drawn[tag] = time.monotonic()
         self._events.image(step, tag, pixels)
 
     def lines(self) -> list[dict[str, Any]]:

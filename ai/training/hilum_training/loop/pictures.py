@@ -3,7 +3,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 COLUMNS = 4
-SIDE = 192  # pixels of each tile: a grid of eight fits a screen
+SIDE = 160  # pixels of each tile: a grid of eight fits a screen
 
 
 def _tile(image: np.ndarray, boxes: np.ndarray, heat: np.ndarray | None) -> np.ndarray:

@@ -117,6 +117,16 @@ def _plain_cnn() -> nn.Module:
     return nn.Sequential(*layers)
 
 
+def _vgg19() -> nn.Module:
+    """Only its convolutions: torchvision's whole VGG first draws 120 million weights of dense layers."""
+    features = models.vgg.make_layers(models.vgg.cfgs["E"], batch_norm=True)
+    for module in features:
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.zeros_(module.bias)
+    return Features(features, "0")
+
+
 # VGG19 is the one with batch normalisation: without it nothing is learnt from scratch. Plain weights still fit (weights.py).
 ARCHITECTURES: dict[str, Architecture] = {
     "inception-v3": Architecture(Inception, 2048, 75, "arXiv 1512.00567", (256,), "Inception_V3_Weights.IMAGENET1K_V1"),
@@ -125,7 +135,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "resnet50": Architecture(lambda: ResNet(Bottleneck, [3, 4, 6, 3]), 2048, 32, "arXiv 1512.03385",
                              published="ResNet50_Weights.IMAGENET1K_V2"),
     "resnet-scratch": Architecture(_resnet_scratch, 512, 32, "RSNA Pneumonia Detection Challenge 2018, notebooks"),
-    "vgg19": Architecture(lambda: Features(models.vgg19_bn().features, "0"), 512, 32, "arXiv 1409.1556", (256,),
+    "vgg19": Architecture(_vgg19, 512, 32, "arXiv 1409.1556", (256,),
                           "VGG19_BN_Weights.IMAGENET1K_V1"),
     "mobilenet-v2": Architecture(lambda: Features(models.mobilenet_v2().features, "0.0"), 1280, 32, "arXiv 1801.04381",
                                  published="MobileNet_V2_Weights.IMAGENET1K_V2"),
