@@ -1,4 +1,5 @@
 // The page's requests. All go through fetch, images and events too, because only fetch can carry a bearer token.
+import type { DriftReport } from '../drift/report.ts';
 import type { ReadingState, StudyDetail, WorklistEntry } from '../worklist/worklist.ts';
 
 const TOKEN_KEY = 'hilum-token';
@@ -48,6 +49,10 @@ async function getJson<T>(path: string): Promise<T> {
 
 export function getAbout(): Promise<About> {
   return getJson('/api/about');
+}
+
+export function getDrift(): Promise<DriftReport> {
+  return getJson('/api/drift');
 }
 
 /** The first `count` entries in the server's order, over as many requests as it takes. */

@@ -2,6 +2,7 @@
 import { useCallback, useEffect, useMemo, useState } from 'react';
 import type { ReadingState } from '../worklist/worklist.ts';
 import { getAbout, setReading, setToken, type About } from './api.ts';
+import { DriftNotice } from './drift-notice.tsx';
 import { EmptyList } from './empty-list.tsx';
 import { StudyView } from './study-view.tsx';
 import { TokenForm } from './token-form.tsx';
@@ -100,6 +101,7 @@ export function Page() {
           {failure} <button onClick={() => setFailure(undefined)}>Dismiss</button>
         </p>
       )}
+      <DriftNotice session={session} />
       <main className={open && current !== undefined ? 'split' : ''}>
         <section className="list" aria-label="Worklist">
           {shown === undefined ? (
