@@ -17,9 +17,9 @@ export function routeNamed(name: string, { settings }: Pick<ModelsInUse, 'settin
 }
 
 /** @throws {Error} naming the model of the route that is not loaded */
-export function modelsOfRoute({ name: route, models: names }: Route, { models }: Pick<ModelsInUse, 'models'>): ModelPackage[] {
+export function modelsOfRoute({ name: route, models: names }: Route, loaded: Pick<ModelsInUse, 'models'>): ModelPackage[] {
   return names.map((name) => {
-    const model = models().find(({ manifest }) => manifest.name === name);
+    const model = loaded.models().find(({ manifest }) => manifest.name === name);
     if (!model) throw new Error(`route "${route}" wants model "${name}", which is not loaded`);
     return model;
   });
