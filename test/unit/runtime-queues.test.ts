@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { Gate } from '../../ai/runtime/gate.ts';
 import { fillInput, warmUpPixels } from '../../ai/runtime/input.ts';
 import { writtenSchema } from '../../ai/runtime/manifest.ts';
+import { Precedence } from '../../ai/runtime/precedence.ts';
 import { PriorityQueue } from '../../ai/runtime/priority-queue.ts';
 import { disagreement, slowness } from '../../ai/runtime/providers.ts';
 
@@ -40,6 +41,43 @@ describe('what waits', () => {
     await assert.rejects(givenUp, /no longer wanted/);
     gate.close(new Error('closed'));
     await assert.rejects(waiting, /closed/);
+  });
+});
+
+describe('what can wait', () => {
+  const soon = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+  it('runs after all that cannot, also what came later and what came in between', async () => {
+    const precedence = new Precedence(20);
+    const order: string[] = [];
+    const work = (name: string, milliseconds: number) => async (): Promise<void> => {
+      await soon(milliseconds);
+      order.push(name);
+    };
+    const first = precedence.first(work('first', 30)).then(() => precedence.first(work('next', 10)));
+    const shadow = precedence.afterwards(work('shadow', 0));
+    const later = soon(10).then(() => precedence.first(work('later', 60)));
+    await Promise.all([first, shadow, later]);
+    assert.deepEqual(order, ['first', 'next', 'later', 'shadow']);
+  });
+
+  it('runs where nothing else does, and after what failed', async () => {
+    const precedence = new Precedence(1);
+    assert.equal(await precedence.afterwards(async () => 'done'), 'done');
+    await assert.rejects(precedence.first(() => Promise.reject(new Error('broken'))), /broken/);
+    assert.equal(await precedence.afterwards(async () => 'done'), 'done');
+  });
+
+  it('can be given up while it waits', async () => {
+    const precedence = new Precedence(1);
+    const end = Promise.withResolvers<void>();
+    const endless = precedence.first(() => end.promise);
+    const stop = new AbortController();
+    const waiting = precedence.afterwards(() => assert.fail('it ran'), stop.signal);
+    stop.abort(new Error('stopped'));
+    await assert.rejects(waiting, /stopped/);
+    end.resolve();
+    await endless;
   });
 });
 
