@@ -2,9 +2,9 @@
 // FOLDER/check.json names the inputs, and what PyTorch answered to them (`train export --check FOLDER` writes it):
 //   { "batch": 8, "inputs": { "image": { "file": "image.bin", "type": "uint8", "divide": 255, "shape": [32, 1, 256, 256] } },
 //     "expected": { "logit": { "file": "logit.bin", "tolerance": 0.01 },
-//                   "boxes": { "file": "boxes.bin", "tolerance": 0.5, "scores": "scores", "leastScore": 0.1 } } }
+//                   "boxes": { "file": "boxes.bin", "tolerance": 0.5, "scores": "scores", "leastScore": 0.1 } }, "timed": 30 }
 // Files are raw, little-endian, row-major; what is expected is float32. With "answers": true each output is written to
-// FOLDER/NAME.answer.bin. Prints one line of JSON; exits with 1 if an answer differs by more than its tolerance.
+// FOLDER/NAME.answer.bin; "timed": 30 runs are timed, one image each. Prints one line of JSON; exits with 1 if an answer differs by more than its tolerance.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import ort from 'onnxruntime-node';
@@ -15,7 +15,6 @@ if (!model || !folder) {
   process.exit(2);
 }
 const THREADS = 2;
-const TIMED_RUNS = 30;
 const check = JSON.parse(await readFile(join(folder, 'check.json'), 'utf8'));
 const inputs = {};
 for (const [name, { file, type, divide, shape }] of Object.entries(check.inputs))
@@ -96,14 +95,14 @@ if (paired) {
 for (const name of Object.keys(expected)) largestDifference[name] ??= difference(answers[name] ?? [], expected[name]);
 
 const times = [];
-for (let i = 0; i < TIMED_RUNS; i++) {
+for (let i = 0; i < (check.timed ?? 0); i++) {
   const begin = performance.now();
   await run(i % count, 1);
   times.push(performance.now() - begin);
 }
 times.sort((a, b) => a - b);
 const tenth = (value) => Math.round(value * 10) / 10;
-const timing = { threads: THREADS, medianMs: tenth(times[times.length >> 1]), fastestMs: tenth(times[0]) };
+const timing = times.length > 0 ? { threads: THREADS, medianMs: tenth(times[times.length >> 1]), fastestMs: tenth(times[0]) } : {};
 console.log(JSON.stringify({ images: count, ...(boxes === undefined ? {} : { boxes }), shapes, largestDifference, ...timing }));
 const wrong = Object.entries(check.expected ?? {}).filter(([name, { tolerance }]) => !(largestDifference[name] <= tolerance));
 for (const [name, { tolerance }] of wrong) console.error(`${name} differs by ${largestDifference[name]}, more than ${tolerance}`);

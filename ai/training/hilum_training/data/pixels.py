@@ -1,4 +1,5 @@
 """From an image file to gray bytes, as the gateway shows it to a model: 0 black, 255 white, stretched to a square."""
+
 from pathlib import Path
 
 import numpy as np

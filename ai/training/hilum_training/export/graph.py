@@ -6,7 +6,7 @@ import onnx
 import torch
 from torch import nn
 
-# 13 brought DequantizeLinear by channel, 14 hard swish; ONNX Runtime 1.12 and later read 17.
+# 14 brought hard swish; ONNX Runtime reads 17 from 1.12 on.
 OPSET = 17
 
 

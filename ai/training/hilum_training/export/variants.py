@@ -27,17 +27,17 @@ def _half(name: str, weights: np.ndarray, _: int) -> Replacement:
 
 
 def _eighth(name: str, weights: np.ndarray, axis: int) -> Replacement:
-    """One scale for each output channel (`axis`), symmetric: -127 to 127."""
+    """One scale for each output channel (`axis`), symmetric: -127 to 127.
+
+    Cast and Mul, not DequantizeLinear: the runtime folds those two when it loads the model, but keeps the third for
+    integer kernels, runs it again for every image, and then has no fast layout for the convolution behind it.
+    """
     others = tuple(i for i in range(weights.ndim) if i != axis)
     scale = np.maximum(np.abs(weights).max(others, keepdims=True) / 127, 1e-12).astype(np.float32)
     whole = np.clip(np.rint(weights / scale), -127, 127).astype(np.int8)
-    tensors = [
-        numpy_helper.from_array(whole, f"{name}.int8"),
-        numpy_helper.from_array(scale.reshape(-1), f"{name}.scale"),
-        numpy_helper.from_array(np.zeros(scale.size, np.int8), f"{name}.zero"),
-    ]
-    inputs = [tensor.name for tensor in tensors]
-    return tensors, [helper.make_node("DequantizeLinear", inputs, [name], f"{name}.dequantize", axis=axis)]
+    cast = helper.make_node("Cast", [f"{name}.int8"], [f"{name}.whole"], f"{name}.cast", to=TensorProto.FLOAT)
+    scaled = helper.make_node("Mul", [f"{name}.whole", f"{name}.scale"], [name], f"{name}.scaled")
+    return [numpy_helper.from_array(whole, f"{name}.int8"), numpy_helper.from_array(scale, f"{name}.scale")], [cast, scaled]
 
 
 def _channel_axis(graph: onnx.GraphProto, name: str) -> int:

@@ -1,5 +1,5 @@
 """Intervals by the percentile bootstrap over patients: a patient's images are drawn together, for they are alike."""
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,8 +34,11 @@ class Resampler:
         self.patients = count
         self._drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / max(1, count)), size=draws)
 
-    def figures(self, of: Callable[[np.ndarray], dict[str, np.ndarray]]) -> dict[str, Figure]:
-        """`of` takes weights [d, n] and gives one [d] for each name."""
+    def figures(
+        self, of: Callable[[np.ndarray], dict[str, np.ndarray]], centred: Collection[str] = ()
+    ) -> dict[str, Figure]:
+        """`of` takes weights [d, n] and gives one [d] for each name. Those that are `centred` grow with the chance that is
+        in a draw, as distances from 0 do: their draws are moved, so that their mean is the value."""
         plain = of(np.ones((1, len(self._patient))))
         chunks = [
             of(self._drawn[start:start + CHUNK, self._patient].astype(float))
@@ -45,6 +48,8 @@ class Resampler:
         for name, value in plain.items():
             drawn = np.concatenate([chunk[name] for chunk in chunks])
             drawn = drawn[np.isfinite(drawn)]
+            if name in centred and len(drawn):
+                drawn = (drawn + value[0] - drawn.mean()).clip(0)
             # With fewer than half of the draws determined, the rest would tell of the lucky ones.
             low, high = np.percentile(drawn, [2.5, 97.5]) if 2 * len(drawn) > len(self._drawn) else (np.nan, np.nan)
             found[name] = Figure(_number(value[0]), _number(low), _number(high))

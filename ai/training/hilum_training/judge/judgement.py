@@ -26,7 +26,7 @@ def _image_figures(answers: Answers, fitted: Fitted, sampler: Resampler) -> dict
             "calibrationErrorBefore": metrics.calibration_error(before, truth, weights),
         }
 
-    return sampler.figures(of)
+    return sampler.figures(of, centred=("calibrationError", "calibrationErrorBefore"))
 
 
 def _label_figures(answers: Answers, fitted: Fitted, options: Options) -> dict:

@@ -15,7 +15,7 @@ body { margin: 0; background: var(--soft); color: var(--ink); font: 15px/1.5 sys
 main { max-width: 1120px; margin: 0 auto; padding: 32px 24px 64px }
 h1 { font-size: 26px; line-height: 1.2; margin: 0 } h2 { font-size: 17px; margin: 36px 0 10px } h3 { font-size: 13px; margin: 18px 0 6px; color: var(--gray) }
 .lead { margin: 6px 0 0; color: var(--gray) } .verdict { font-size: 17px; margin: 20px 0 0; max-width: 62em }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin-top: 20px }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(118px, 1fr)); gap: 12px; margin-top: 20px }
 .card, .plot, table { background: #fff; border: 1px solid var(--line); border-radius: 6px }
 .card { padding: 12px 14px } .card b { display: block; font-size: 27px; line-height: 1.2; font-weight: 600; font-variant-numeric: tabular-nums }
 .card span { color: var(--gray); font-size: 13px; display: block }
@@ -35,8 +35,14 @@ COLUMNS = {
 }
 REGION_COLUMNS = {
     "ap50": "AP, IoU 0.5", "recallAtOneFalse30": "hit at 1 false an image, all boxes", "hitRate": "hit, of those told",
-    "precision": "told that hit", "falseAnImage": "false an image", "rsnaMap": "RSNA mAP 0.4 to 0.75",
+    "precision": "told that hit", "falseAnImage": "false an image", "rsnaMap": "RSNA mAP",
 }
+
+REGIONS = (
+    f"A true region is hit by a box with an IoU of at least {LEAST_IOU:g}, one box a region. AP, and hits at one false box an image, are of all "
+    "boxes; hit, of those told, and the RSNA figure are of what would be reported. RSNA mAP: the mean over IoU 0.40 to 0.75 by 0.05 of "
+    "TP / (TP + FP + FN), then over the images that have a true or a told region."
+)
 
 
 def number(figure: dict | None) -> str:
@@ -75,7 +81,7 @@ def verdict(judgement: dict) -> str:
     parts = [f"An image is called positive from a probability of {point['threshold']:.2f} on (chosen for {point['chosenFor']})."]
     if whole["sensitivity"]["value"] is not None and whole["specificity"]["value"] is not None:
         missed, alarmed = 100 * (1 - whole["sensitivity"]["value"]), 100 * (1 - whole["specificity"]["value"])
-        parts.append(f"Of 100 sick it misses {missed:.0f}; of 100 well it calls {alarmed:.0f}.")
+        parts.append(f"Of 100 positive images it misses {missed:.0f}; of 100 negative ones it calls {alarmed:.0f} positive.")
     regions = whole.get("regions")
     if regions and regions["hitRate"]["value"] is not None:
         parts.append(f"Of 100 true regions {100 * regions['hitRate']['value']:.0f} are pointed at (IoU {LEAST_IOU:g}), "
@@ -138,7 +144,8 @@ def _provenance(judgement: dict) -> str:
     calibration = judgement["calibration"]
     how = f"{calibration['method']}: scale {calibration['scale']}, offset {calibration['offset']}, fitted on validation"
     return (f"<h2>What was judged</h2><dl>{rows}<dt>calibration</dt><dd>{escape(how)}</dd>"
-            "<dt>intervals</dt><dd>95 %, percentile bootstrap over patients</dd></dl>")
+            "<dt>intervals</dt><dd>95 %, percentile bootstrap over patients</dd>"
+            f"<dt>regions</dt><dd>{escape(REGIONS)}</dd></dl>")
 
 
 def page(title: str, judgement: dict, answers: Answers, images: np.ndarray, fitted: Fitted) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 from torch import nn
 
 from ..errors import TrainingError
-from ..networks.build import load_run
-from .readers import ClassifierReader, detector_reader
+from ..networks.build import load_run, read_checkpoint
+from .readers import ClassifierReader, DetectorReader
 
 # What runs must share to be averaged, and to be judged on the same images.
 SHARED = ("task", "labels", "size")
@@ -21,6 +21,15 @@ class Runs:
     folders: list[Path]
     configs: list[dict[str, Any]]
     networks: list[nn.Module]
+    progress: list[dict[str, Any]]
+
+    @property
+    def lengths(self) -> list[str]:
+        """How long each was trained, in words."""
+        return [
+            f"{p['epoch']} epochs, {p['step']} steps of {c['options']['batch']} images, {p['seconds'] / 60:.0f} minutes"
+            for p, c in zip(self.progress, self.configs)
+        ]
 
     @property
     def config(self) -> dict[str, Any]:
@@ -44,7 +53,7 @@ class Runs:
 
     def reader(self, flip: bool) -> nn.Module:
         if self.task == "detection":
-            return detector_reader(self.networks, flip)
+            return DetectorReader(self.networks).eval()
         return ClassifierReader(self.networks, self.positive, flip).eval()
 
 
@@ -58,8 +67,10 @@ def checkpoint(folder: Path, which: str) -> Path:
 
 def load_runs(folders: Sequence[Path], which: str = "best") -> Runs:
     """@raises TrainingError if a folder holds no run, or two are not of one task, size and set of labels"""
-    loaded = [load_run(checkpoint(folder, which)) for folder in folders]
-    runs = Runs(list(folders), [config for _, config in loaded], [network for network, _ in loaded])
+    files = [checkpoint(folder, which) for folder in folders]
+    loaded = [load_run(file) for file in files]
+    progress = [read_checkpoint(file)["progress"] for file in files]
+    runs = Runs(list(folders), [config for _, config in loaded], [network for network, _ in loaded], progress)
     for folder, config in zip(folders, runs.configs):
         for key in SHARED:
             if config[key] != runs.config[key]:

@@ -1,0 +1,103 @@
+"""manifest.yaml: what the gateway must know (docs/model-packages.md). Written line by line, so that it reads well; values
+are JSON, which is YAML."""
+import json
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from ..judge.fitting import Fitted
+from ..judge.regions import MOST_REGIONS, NMS_IOU
+from .facts import Code
+
+MAX_BATCH = 8
+MODALITIES = ("CR", "DX")
+
+
+@dataclass(frozen=True)
+class Label:
+    name: str
+    positive: bool
+    code: Code
+
+
+@dataclass(frozen=True)
+class Identity:
+    """`ages` in years, or None where it is meant for all."""
+
+    name: str
+    version: str
+    licence: str
+    intended_use: str
+    manufacturer: str
+    device_uid: str
+    ages: tuple[float, float] | None
+    views: tuple[str, ...]
+
+
+def device_uid(name: str, version: str) -> str:
+    """One for each version of a model, and the same whenever it is exported again (UUID-derived, PS3.5 B.2)."""
+    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_URL, f'urn:hilum:model:{name}:{version}').int}"
+
+
+def _inline(value: Any) -> str:
+    """One line of YAML; keys without quotation marks, as the package's other lines have them."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key}: {_inline(each)}" for key, each in value.items()) + " }"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_inline(each) for each in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _outputs(task: str, fitted: Fitted) -> list[str]:
+    lines = ["  logit: { tensor: logit }"]
+    if task == "detection":
+        boxes = {"scoreThreshold": fitted.score, "nmsIou": NMS_IOU, "maxRegions": MOST_REGIONS}
+        lines.append(f"  boxes: {{ tensor: boxes, format: xyxy, scores: scores, {_inline(boxes)[2:-2]} }}")
+    elif fitted.rule:
+        mask = {"threshold": fitted.rule.threshold, "relative": True, "minArea": fitted.rule.least_area, "maxRegions": MOST_REGIONS}
+        lines.append(f"  mask: {{ tensor: cam, activation: sigmoid, {_inline(mask)[2:-2]} }}")
+    return lines
+
+
+def _calibration(fitted: Fitted) -> str:
+    c = fitted.calibration
+    if c.method == "platt":
+        return _inline({"method": "platt", "scale": c.scale[0], "offset": c.offset[0]})
+    return _inline({"method": "vector", "scale": c.scale, "offset": c.offset})
+
+
+def manifest(
+    who: Identity, digest: str, size: int, task: str, labels: list[Label], fitted: Fitted, figures: dict[str, Any], reference: dict[str, Any]
+) -> str:
+    """The file's text. `digest`: sha256 of model.onnx. `figures`: free, one line each. `reference`: for drift."""
+    applicability: dict[str, Any] = {"modalities": MODALITIES, "views": who.views}
+    if who.ages:
+        applicability["ageYears"] = {"min": who.ages[0], "max": who.ages[1]}
+    lines = [
+        "# What the gateway must know to run this model. Written by `train export`; see MODEL_CARD.md.",
+        f"name: {who.name}",
+        f"version: {json.dumps(who.version)}",
+        f"sha256: {digest}",
+        f"licence: {json.dumps(who.licence, ensure_ascii=False)}",
+        f"intendedUse: {json.dumps(who.intended_use, ensure_ascii=False)}",
+        f"deviceUid: {who.device_uid}",
+        f"manufacturer: {json.dumps(who.manufacturer, ensure_ascii=False)}",
+        f"input: {{ tensor: image, width: {size}, height: {size}, channels: 1, range: [0, 1], mean: [0], std: [1], fit: stretch }}",
+        f"task: {'detection' if task == 'detection' else 'classification'}",
+        "outputs:",
+        *_outputs(task, fitted),
+        "labels:",
+        *(f"  - {_inline({'name': each.name, 'positive': each.positive, 'code': vars(each.code)})}" for each in labels),
+        f"operatingPoint: {_inline({'threshold': fitted.point.threshold, 'chosenFor': fitted.point.chosen_for})}",
+        f"calibration: {_calibration(fitted)}",
+        f"applicability: {_inline(applicability)}",
+        f"maxBatch: {MAX_BATCH}",
+        "figures:",
+        *(f"  {json.dumps(name)}: {_inline(value)}" for name, value in figures.items()),
+        "reference:",
+        f"  set: {json.dumps(reference['set'], ensure_ascii=False)}",
+        f"  n: {reference['n']}",
+        "  histograms:",
+        *(f"    {name}: {_inline(value)}" for name, value in reference["histograms"].items()),
+    ]
+    return "\n".join(lines) + "\n"

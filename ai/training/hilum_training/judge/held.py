@@ -1,0 +1,74 @@
+"""The images that are judged: validation and another part, by the split that the runs were trained with."""
+import hashlib
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+
+from ..data.samples import Sample, SampleSet, load_images
+from ..data.sources import read_sources
+from ..data.splits import Split, part_indices, read_split
+from ..errors import TrainingError
+from .fitting import Options
+from .runs import Runs
+
+
+def options(a: Namespace) -> Options:
+    """@raises TrainingError for a share that is none"""
+    if not 0 < a.sensitivity <= 1:
+        raise TrainingError(f"--sensitivity {a.sensitivity:g} must be above 0 and at most 1")
+    if a.draws < 100:
+        raise TrainingError(f"--draws {a.draws} are too few for an interval: at least 100")
+    return Options(a.sensitivity, a.choose == "youden", a.false_regions, a.draws, a.seed)
+
+
+def _splits(folder: Path, config: dict) -> list[Path]:
+    """The split files of a run. @raises TrainingError if one is not what it was when the run was trained"""
+    files = [Path(entry["file"]) for entry in config["split"]]
+    for file, entry in zip(files, config["split"]):
+        if not file.is_file():
+            raise TrainingError(f"no split {file}, by which {folder} was trained: run from the same folder, or say --split")
+        if hashlib.sha256(file.read_bytes()).hexdigest() != entry["sha256"]:
+            raise TrainingError(f"{file} is not the split any more by which {folder} was trained")
+    return files
+
+
+def _refuse_trained(split: Split, runs: Runs) -> None:
+    """Every run must have left alone what is judged, by its own split. @raises TrainingError naming the first patient"""
+    for folder, config in zip(runs.folders, runs.configs):
+        trained = {patient for patient, part in read_split(*_splits(folder, config)).items() if part == "train"}
+        leaked = sorted(patient for patient in trained if split.get(patient, "train") != "train")
+        if leaked:
+            source, patient = leaked[0]
+            raise TrainingError(f"leaked patient: {folder} was trained on {len(leaked)} that would be judged, first {patient} of {source}")
+
+
+def _usable(samples: list[Sample], runs: Runs) -> list[Sample]:
+    """A run that tells kinds apart is not judged by images whose kind nobody knows."""
+    return [s for s in samples if runs.task != "type" or s.label in runs.labels]
+
+
+def held_sets(a: Namespace, runs: Runs) -> dict[str, SampleSet]:
+    """Validation and the judged part, at the size of the runs.
+
+    @raises TrainingError if a run was trained on a patient that would be judged, or a part has no image
+    """
+    files = a.split or _splits(runs.folders[0], runs.config)
+    split = read_split(*files)
+    _refuse_trained(split, runs)
+    found = read_sources(a.data or runs.config["data"])
+    parts: dict[str, list[SampleSet]] = {part: [] for part in dict.fromkeys(("validation", a.part))}
+    # By source, as fit reads them, so that the cache of decoded images serves both.
+    for name in dict.fromkeys(s.source for s in _usable(found, runs) if s.source != "phantom" or (s.source, s.patient) in split):
+        whole = load_images([s for s in found if s.source == name], runs.size, a.cache)
+        for part, at in part_indices(whole.samples, split).items():
+            if part in parts:
+                usable = set(map(id, _usable(whole.samples, runs)))
+                parts[part].append(whole.subset([i for i in at if id(whole.samples[i]) in usable]))
+    for part, sets in parts.items():
+        if not sum(len(each) for each in sets):
+            raise TrainingError(f"no images in the {part} part of {', '.join(map(str, files))}")
+    return {
+        part: SampleSet([s for each in sets for s in each.samples], np.concatenate([each.images for each in sets]))
+        for part, sets in parts.items()
+    }
