@@ -29,15 +29,17 @@ export interface LungMap {
 
 /*
  * The limits are shares of the image. Among 1,500 lung masks that people drew on children's radiographs, which fill the image
- * more or less, a lung covered 8 to 35 % of it, the smaller one was at least half as large as the other, the centres were 27 to
- * 52 % of the width apart, a lung was at least 44 % of the height tall, and the two were level over 82 % of the shorter.
- * Adults' images show more around the lungs, so that the limits are lower.
+ * more or less, a lung covered 8 to 35 % of it, the smaller one was at least 0.52 times as large as the other and the shorter one
+ * 0.69 times as tall, the centres were 27 to 52 % of the width apart, a lung was at least 44 % of the height tall, and the two
+ * were level over 82 % of the shorter. Adults' images show more around the lungs, so that the limits of size are lower.
  */
 const LEAST_AREA = 0.03;
 const MOST_AREA = 0.45;
-const LEAST_RATIO = 0.4;
-const LEAST_DISTANCE = 0.15;
 const LEAST_HEIGHT = 0.25;
+/** Of the smaller lung to the larger, and of the shorter to the taller: below, a part of one is missing, as a white part may be. */
+const LEAST_AREA_RATIO = 0.5;
+const LEAST_HEIGHT_RATIO = 0.65;
+const LEAST_DISTANCE = 0.15;
 const LEAST_LEVEL = 0.6;
 /** More of a lung than this outside its largest part, and it is not one lung. */
 const MOST_SCATTERED = 0.1;
@@ -73,11 +75,14 @@ function lungProblem([right, left]: [Part, Part], totals: [number, number], both
   }
   const [smaller, larger] = right.places.length < left.places.length ? [right, left] : [left, right];
   if (both > MOST_SHARED * smaller.places.length) return 'the lungs found overlap';
-  if (smaller.places.length < LEAST_RATIO * larger.places.length) return `only a part of the ${smaller === right ? 'right' : 'left'} lung was found`;
+  const [shorter, taller] = tall(right) < tall(left) ? [right, left] : [left, right];
+  const partial =
+    smaller.places.length < LEAST_AREA_RATIO * larger.places.length ? smaller : tall(shorter) < LEAST_HEIGHT_RATIO * tall(taller) ? shorter : undefined;
+  if (partial) return `only a part of the ${partial === right ? 'right' : 'left'} lung was found`;
   // On the image's left is the patient's right.
   if (left.centreX - right.centreX < LEAST_DISTANCE * width) return 'the lungs found do not lie side by side, the right one on the left of the image';
   const level = Math.min(right.bottom, left.bottom) - Math.max(right.top, left.top) + 1;
-  if (level < LEAST_LEVEL * Math.min(tall(right), tall(left))) return 'the lungs found do not lie side by side';
+  if (level < LEAST_LEVEL * tall(shorter)) return 'the lungs found do not lie side by side';
   return undefined;
 }
 
@@ -91,18 +96,24 @@ function largest(map: LungMap, width: number, height: number): Part {
 const NOTHING: Part = { places: [], top: 0, bottom: -1, centreX: 0 };
 
 function total({ values, threshold }: LungMap): number {
-  return values.reduce((sum, value) => (value >= threshold ? sum + 1 : sum), 0);
+  let sum = 0;
+  for (const value of values) if (value >= threshold) sum += 1;
+  return sum;
 }
 
 function shared(right: LungMap, left: LungMap): number {
-  return right.values.reduce((sum, value, place) => (value >= right.threshold && left.values[place]! >= left.threshold ? sum + 1 : sum), 0);
+  let sum = 0;
+  for (let place = 0; place < right.values.length; place++) if (right.values[place]! >= right.threshold && left.values[place]! >= left.threshold) sum += 1;
+  return sum;
 }
 
+/** Rows in which a place of one lung is a place of the other, or the next is. */
 function touchingRows(sides: Uint8Array, width: number, height: number): number {
   let rows = 0;
   for (let y = 0; y < height; y++) {
-    const row = sides.subarray(y * width, (y + 1) * width);
-    if (row.some((side, x) => (side | (row[x + 1] ?? 0)) === BOTH)) rows += 1;
+    let touches = false;
+    for (let at = y * width; at < (y + 1) * width && !touches; at++) touches = (sides[at]! | (at + 1 < (y + 1) * width ? sides[at + 1]! : 0)) === BOTH;
+    if (touches) rows += 1;
   }
   return rows;
 }

@@ -29,10 +29,11 @@ export interface NoOpaqueShare {
 }
 
 /**
- * A region that lies outside the lungs by more than this is either no opacity of the lung, or the lung fields lack the very part
- * that is opaque, as a white lung may be taken for none. Half of the boxes that people draw reach beyond the lung by a third.
+ * Of a region, within the lungs. With less, it is either no opacity of the lung, or the lung fields lack the very part that is
+ * opaque, as a white lung may be taken for none. On 190 children's images, whose lungs people had outlined, every region of the
+ * opacity model lay within them by 56 % or more; adults' and those from coarse maps reach further beyond.
  */
-const MOST_OUTSIDE = 0.75;
+const LEAST_WITHIN = 1 / 3;
 
 /**
  * @param lungs with the frame of the model of the lungs
@@ -64,7 +65,7 @@ export function opaqueShare(
     });
     if (covered && (!map || marks(map, x, y))) opaque[side] += 1;
   }
-  const outside = regions.findIndex(({ width, height }, index) => inLungs[index]! * Math.abs(stepX * stepY) < (1 - MOST_OUTSIDE) * width * height);
+  const outside = regions.findIndex(({ width, height }, index) => inLungs[index]! * Math.abs(stepX * stepY) < LEAST_WITHIN * width * height);
   if (outside >= 0) return { reason: `region ${outside + 1} lies outside the lungs found` };
   if (opaque[RIGHT] + opaque[LEFT] === 0) return { reason: 'the map of the model marks no lung within its regions' };
   return {

@@ -43,6 +43,7 @@ describe('the lung fields', () => {
     ['a lung that is missing', [RIGHT], [], /no left lung/],
     ['a tiny lung', [[8, 12, 14, 22]], [LEFT], /no right lung/],
     ['a lung of which only a part was found', [RIGHT], [[36, 12, 43, 52]], /only a part of the left lung/],
+    ['a lung whose lower half is missing', [RIGHT], [[36, 12, 56, 32]], /only a part of the left lung/],
     ['a lung in pieces', [[8, 12, 28, 30], [8, 34, 28, 52]], [LEFT], /right lung was found in several pieces/],
     ['a lung that is flat', [[2, 20, 30, 30]], [[34, 20, 62, 30]], /right lung found is too low/],
     ['lungs that run into each other', [[8, 12, 32, 52]], [[32, 12, 56, 52]], /run into each other/],
