@@ -1,4 +1,5 @@
 """Decoding once, finding the same exposure again, and refusing it across parts."""
+
 import io
 import os
 from pathlib import Path
@@ -9,8 +10,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from hilum_training.data.duplicates import LIKENESS, exact_groups, near_pairs, refuse_leaks
-from hilum_training.data.samples import Sample, SampleSet, load_images
 from hilum_training.data.pixels import read_gray
+from hilum_training.data.samples import Sample, SampleSet, load_images
 from hilum_training.errors import TrainingError
 
 
@@ -18,7 +19,11 @@ def chest(seed: int, side: int = 128) -> np.ndarray:
     """Something with the broad shape that all have in common and fine detail of its own: uint8 [side, side]."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:side, 0:side] / side
-    shape = 150 - 90 * np.exp(-((x - 0.3) ** 2 + (y - 0.5) ** 2) * 25) - 90 * np.exp(-((x - 0.7) ** 2 + (y - 0.5) ** 2) * 25)
+    shape = (
+        150
+        - 90 * np.exp(-((x - 0.3) ** 2 + (y - 0.5) ** 2) * 25)
+        - 90 * np.exp(-((x - 0.7) ** 2 + (y - 0.5) ** 2) * 25)
+    )
     fine = gaussian_filter(rng.normal(0, 1, (side, side)), side / 64)
     return (shape + fine / fine.std() * 12).clip(0, 255).astype(np.uint8)
 
@@ -68,7 +73,9 @@ def test_each_source_has_its_own_cache_and_its_own_place(tmp_path: Path) -> None
     mixed = load_images([one[0], two[0], one[1]], 64, tmp_path / "cache")
     assert len(list((tmp_path / "cache").iterdir())) == 2
     for i, seed in enumerate((1, 3, 2)):
-        np.testing.assert_array_equal(mixed.images[i], np.asarray(Image.fromarray(chest(seed)).resize((64, 64), Image.BILINEAR)))
+        np.testing.assert_array_equal(
+            mixed.images[i], np.asarray(Image.fromarray(chest(seed)).resize((64, 64), Image.BILINEAR))
+        )
 
 
 def test_a_subset_keeps_samples_and_pixels_together(tmp_path: Path) -> None:
@@ -112,13 +119,17 @@ def test_the_same_pixels_are_found_whatever_their_order() -> None:
     assert exact_groups(np.stack([a, b, a, c, b, a])) == [[0, 2, 5], [1, 4]]
 
 
-@pytest.mark.parametrize("change", [
-    lambda image: jpeg(image),
-    lambda image: (255 * (image / 255) ** 0.7).astype(np.uint8),
-    lambda image: np.roll(image, 3, 1),
-    lambda image: ((image.astype(int) - 20) * 1.3).clip(0, 255).astype(np.uint8),
-    lambda image: np.asarray(Image.fromarray(image).resize((90, 90)).resize((128, 128))),
-], ids=["jpeg", "gamma", "shifted", "windowed", "reduced"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda image: jpeg(image),
+        lambda image: (255 * (image / 255) ** 0.7).astype(np.uint8),
+        lambda image: np.roll(image, 3, 1),
+        lambda image: ((image.astype(int) - 20) * 1.3).clip(0, 255).astype(np.uint8),
+        lambda image: np.asarray(Image.fromarray(image).resize((90, 90)).resize((128, 128))),
+    ],
+    ids=["jpeg", "gamma", "shifted", "windowed", "reduced"],
+)
 def test_a_changed_copy_is_found_among_strangers(change) -> None:
     images = [chest(seed) for seed in range(30)]
     found = near_pairs(np.stack([*images, change(images[4])]))

@@ -1,4 +1,5 @@
 """Splits by patient: drawn once, never leaking, and the committed ones as they always were."""
+
 import csv
 import hashlib
 from argparse import ArgumentParser, Namespace
@@ -22,7 +23,9 @@ SHARES = (0.6, 0.2, 0.2)
 def people(normal: int, viral: int, images: int = 2, source: str = "csv") -> list[Sample]:
     return [
         Sample(Path(f"{source}-{label}-{p}-{i}.png"), f"{label}{p}", source, label)
-        for label, count in (("normal", normal), ("viral", viral)) for p in range(count) for i in range(images)
+        for label, count in (("normal", normal), ("viral", viral))
+        for p in range(count)
+        for i in range(images)
     ]
 
 
@@ -36,8 +39,14 @@ def test_every_part_gets_its_share_of_every_class_by_patient() -> None:
     samples = people(50, 30)
     split = make_split(samples, 1, SHARES)
     counts = Counter((part, sample.label) for part, found in parts(samples, split).items() for sample in found)
-    assert counts == {("train", "normal"): 60, ("validation", "normal"): 20, ("test", "normal"): 20,
-                      ("train", "viral"): 36, ("validation", "viral"): 12, ("test", "viral"): 12}
+    assert counts == {
+        ("train", "normal"): 60,
+        ("validation", "normal"): 20,
+        ("test", "normal"): 20,
+        ("train", "viral"): 36,
+        ("validation", "viral"): 12,
+        ("test", "viral"): 12,
+    }
 
 
 def test_a_split_does_not_hang_on_the_order_of_images_but_on_the_seed() -> None:
@@ -81,12 +90,15 @@ def test_a_split_is_read_as_it_was_written_and_never_written_over(tmp_path: Path
     assert read_split(tmp_path / "split.csv") == split
 
 
-@pytest.mark.parametrize("rows, said", [
-    (["csv,p1,train", "csv,p2,test", "csv,p1,test"], "row 4: leaked patient: p1 of csv is in test and in train"),
-    (["csv,p1,holdout"], "row 2: unknown part 'holdout'"),
-    (["csv,,test"], "row 2: column patient is empty"),
-    ([], "no patients in"),
-])
+@pytest.mark.parametrize(
+    "rows, said",
+    [
+        (["csv,p1,train", "csv,p2,test", "csv,p1,test"], "row 4: leaked patient: p1 of csv is in test and in train"),
+        (["csv,p1,holdout"], "row 2: unknown part 'holdout'"),
+        (["csv,,test"], "row 2: column patient is empty"),
+        ([], "no patients in"),
+    ],
+)
 def test_a_wrong_split_file_is_told_by_row(tmp_path: Path, rows: list[str], said: str) -> None:
     (tmp_path / "split.csv").write_text("\n".join(["source,patient,part", *rows]))
     with pytest.raises(TrainingError, match=said):
@@ -130,7 +142,9 @@ def test_folds_are_by_patient_and_of_one_size_in_every_class() -> None:
         assert set(sizes) == set(range(5)) and max(sizes.values()) - min(sizes.values()) <= 3
 
 
-def test_the_command_keeps_one_picture_under_two_patients_in_one_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_keeps_one_picture_under_two_patients_in_one_part(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     images = [chest(seed) for seed in range(12)]
     names = [f"p{i}" for i in range(24)]
     # Every picture twice: as it is, and a little brighter under another patient's name.
@@ -139,8 +153,20 @@ def test_the_command_keeps_one_picture_under_two_patients_in_one_part(tmp_path: 
         rows = [(s.path.name, "viral" if i % 2 else "normal", s.patient) for i, s in enumerate(samples)]
         csv.writer(file).writerows([("file", "label", "patient"), *rows])
     out = tmp_path / "split.csv"
-    given = ("--data", f"csv:{tmp_path / 'own.csv'}", "--out", str(out), "--size", "128", "--cache", str(tmp_path / "cache"),
-             "--shares", "0.5", "0.25", "0.25")
+    given = (
+        "--data",
+        f"csv:{tmp_path / 'own.csv'}",
+        "--out",
+        str(out),
+        "--size",
+        "128",
+        "--cache",
+        str(tmp_path / "cache"),
+        "--shares",
+        "0.5",
+        "0.25",
+        "0.25",
+    )
     split_command.run(arguments(*given))
     split = read_split(out)
     assert all(split["csv", f"p{i}"] == split["csv", f"p{i + 12}"] for i in range(12))
@@ -156,7 +182,16 @@ def test_the_command_writes_nothing_when_an_image_cannot_be_read(tmp_path: Path)
     (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:200])
     (tmp_path / "own.csv").write_text("file,label\na.png,normal\nb.png,viral\n")
     with pytest.raises(TrainingError, match="cannot read image .*b.png"):
-        split_command.run(arguments("--data", f"csv:{tmp_path / 'own.csv'}", "--out", str(tmp_path / "split.csv"), "--cache", str(tmp_path / "cache")))
+        split_command.run(
+            arguments(
+                "--data",
+                f"csv:{tmp_path / 'own.csv'}",
+                "--out",
+                str(tmp_path / "split.csv"),
+                "--cache",
+                str(tmp_path / "cache"),
+            )
+        )
     assert not (tmp_path / "split.csv").exists()
 
 

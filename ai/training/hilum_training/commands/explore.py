@@ -1,11 +1,20 @@
 """`train explore`: one HTML page and one JSON file about the data, to be looked at before anything is trained."""
+
 from argparse import Namespace, _SubParsersAction
 
 
 def add(subparsers: _SubParsersAction) -> None:
     p = subparsers.add_parser("explore", help="look at the data: counts, samples, boxes, duplicates, what seems wrong")
-    p.add_argument("--data", action="append", required=True, metavar="KIND:PATH", help="kermany:DIR, siim:DIR, rsna:DIR, csv:FILE or phantom:DIR; again for more")
-    p.add_argument("--split", action="append", default=[], metavar="FILE", help="CSV of source, patient, part; again for more")
+    p.add_argument(
+        "--data",
+        action="append",
+        required=True,
+        metavar="KIND:PATH",
+        help="kermany:DIR, siim:DIR, rsna:DIR, csv:FILE or phantom:DIR; again for more",
+    )
+    p.add_argument(
+        "--split", action="append", default=[], metavar="FILE", help="CSV of source, patient, part; again for more"
+    )
     p.add_argument("--out", required=True, metavar="DIR", help="folder for explore.html and explore.json")
     p.add_argument("--size", type=int, default=256, help="side of the images that are compared, in pixels")
     p.add_argument("--cache", default="data/cache", metavar="DIR", help="folder of decoded images")
@@ -33,8 +42,10 @@ def run(a: Namespace) -> None:
     split = read_split(*map(Path, a.split)) if a.split else None
     found = explore(load_images(samples, a.size, Path(a.cache)), split)
     told = facts(found)
-    files = {"explore.json": json.dumps({"data": a.data, "split": a.split, **told}, indent=1) + "\n",
-             "explore.html": page(found, told, a.data, a.samples, a.seed)}
+    files = {
+        "explore.json": json.dumps({"data": a.data, "split": a.split, **told}, indent=1) + "\n",
+        "explore.html": page(found, told, a.data, a.samples, a.seed),
+    }
     out = Path(a.out)
     out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():

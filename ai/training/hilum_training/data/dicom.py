@@ -3,6 +3,7 @@
 The same way from stored values to gray as the gateway's ai/imaging/grayscale.ts, so that a model is trained on what it
 will be shown.
 """
+
 import re
 import warnings
 from dataclasses import dataclass
@@ -62,8 +63,11 @@ def header(path: Path) -> Header:
         raise TrainingError(f"cannot read image {path}: {reason}") from reason
 
 
-def _window(values: np.ndarray, dataset: Dataset) -> np.ndarray:
-    """0 to 1 through the file's table or window, else between the tails of what the picture holds."""
+def _window(values: np.ndarray, counts: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """0 to 1 through the file's table or window, else between the tails of what the picture holds.
+
+    `values` are those of the modality, one for each stored value, and `counts` how many pixels have it.
+    """
     if "VOILUTSequence" in dataset:
         table = dataset.VOILUTSequence[0]
         shown = apply_voi_lut(values.astype(np.int32), dataset, prefer_lut=True)
@@ -72,7 +76,9 @@ def _window(values: np.ndarray, dataset: Dataset) -> np.ndarray:
     centre, width = (v[0] if isinstance(v, pydicom.multival.MultiValue) else v for v in (centre, width))
     shape = dataset.get("VOILUTFunction") or "LINEAR"
     if centre is None or width is None or float(width) < (1 if shape == "LINEAR" else 1e-9):
-        low, high = np.quantile(values, [TAIL, 1 - TAIL])
+        order = np.argsort(values)
+        below = counts[order].cumsum() / counts.sum()
+        low, high = values[order][np.searchsorted(below, [TAIL, 1 - TAIL])]
         return np.clip((values - low) / max(high - low, 1e-6), 0, 1)
     centre, width = float(centre), float(width)
     if shape == "SIGMOID":
@@ -98,19 +104,24 @@ def displayed(path: Path) -> np.ndarray:
             if stored.ndim == 3:
                 rgb = convert_color_space(stored, photometric, "RGB") if photometric.startswith("YBR") else stored
                 return (rgb @ np.array([0.299, 0.587, 0.114])).round().clip(0, 255).astype(np.uint8)
-            values = np.asarray(apply_modality_lut(stored, dataset), np.float32)
-            share = _window(values, dataset)
+            # Each stored value is worked out once, not each pixel.
+            first = int(stored.min())
+            cells = np.arange(first, int(stored.max()) + 1)
+            values = np.asarray(apply_modality_lut(cells.astype(stored.dtype), dataset), np.float32)
+            share = _window(values, np.bincount(stored.ravel().astype(np.int64) - first), dataset)
             shape = str(dataset.get("PresentationLUTShape") or "")
             inverse = shape == "INVERSE" if shape in ("IDENTITY", "INVERSE") else photometric == "MONOCHROME1"
             shown = (255 * (1 - share if inverse else share)).round()
             padding = dataset.get("PixelPaddingValue")
             if padding is not None:
                 limit = dataset.get("PixelPaddingRangeLimit", padding)
-                shown[(stored >= min(padding, limit)) & (stored <= max(padding, limit))] = 0
-            return shown.astype(np.uint8)
+                shown[(cells >= min(padding, limit)) & (cells <= max(padding, limit))] = 0
+            return shown.astype(np.uint8)[stored.astype(np.int64) - first]
     except Exception as reason:  # pydicom's handlers and their codecs raise whatever they like
         syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None) if dataset else None
         if syntax is not None and syntax.is_compressed:
             hint = f"{syntax.name} is not to be decoded here; decompress it first (gdcmconv --raw, dcmdjpeg, dcmdjpls)"
             raise TrainingError(f"cannot read image {path}: {hint}") from reason
-        raise TrainingError(f"cannot read image {path}: {str(reason) or type(reason).__name__}".splitlines()[0]) from reason
+        raise TrainingError(
+            f"cannot read image {path}: {str(reason) or type(reason).__name__}".splitlines()[0]
+        ) from reason

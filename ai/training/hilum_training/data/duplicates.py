@@ -3,6 +3,7 @@
 Chests are alike, so a perceptual hash alone mistakes hundreds of strangers for one another. It only proposes; whether
 ribs, vessels and lettering fall on each other decides.
 """
+
 import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
@@ -18,8 +19,8 @@ from .splits import Split, patient_of
 
 SIDE = 64  # pixels of the copies that are compared
 BITS = 63  # signs of the 8 x 8 lowest cosine coefficients, without the mean
-# Measured on 10,000 radiographs: of copies with another gamma, window or JPEG quality, turned by 2 degrees or shifted by
-# 3 % of the frame, nine in ten differ in at most this many bits; so do a few of a thousand pairs of strangers.
+# Measured on 10,000 radiographs: of copies with another gamma, window or JPEG quality, turned by 2 degrees or shifted
+# by 3 % of the frame, nine in ten differ in at most this many bits; so do a few of a thousand pairs of strangers.
 HASH_LIMIT = 12
 # Detail finer than SOFT pixels of the copy, each place in units of its neighbourhood (or the edges of the collimator
 # would decide), moved by up to SHIFT. 98 % of the copies above agree by 0.84, two strangers never by more than 0.69.
@@ -32,7 +33,7 @@ BLOCK = 1000
 
 @dataclass(frozen=True)
 class Pair:
-    """Two images (indices, first < second): bits that their hashes differ in, and how well their detail agrees, 0 to 1."""
+    """Two images (indices, first < second): bits that their hashes differ in, how well their detail agrees (0 to 1)."""
 
     first: int
     second: int
@@ -65,7 +66,7 @@ def _proposals(signs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs within HASH_LIMIT: first, second, distance. A matrix product counts the bits of a block with all others."""
     first, second, distance = [], [], []
     for start in range(0, len(signs), BLOCK):
-        apart = ((BITS - signs[start:start + BLOCK] @ signs[start:].T) / 2).round().astype(np.int16)
+        apart = ((BITS - signs[start : start + BLOCK] @ signs[start:].T) / 2).round().astype(np.int16)
         i, j = np.nonzero(apart <= HASH_LIMIT)
         use = i < j
         first.append(i[use] + start)
@@ -98,12 +99,12 @@ def near_pairs(images: np.ndarray, least: float = LIKENESS) -> list[Pair]:
     if not len(proposed):
         return []
     spectra = _detail(copies[proposed])
-    a, b = place[:len(first)], place[len(first):]
+    a, b = place[: len(first)], place[len(first) :]
     found = []
     for start in range(0, len(first), BLOCK):
         at = slice(start, start + BLOCK)
         agreement = irfft2(spectra[a[at]] * np.conj(spectra[b[at]]), s=(SIDE, SIDE))
-        moved = np.roll(agreement, (SHIFT, SHIFT), (1, 2))[:, :2 * SHIFT + 1, :2 * SHIFT + 1]
+        moved = np.roll(agreement, (SHIFT, SHIFT), (1, 2))[:, : 2 * SHIFT + 1, : 2 * SHIFT + 1]
         likeness = moved.max((1, 2)).clip(0, 1)
         for k in np.flatnonzero(likeness >= least):
             i, j = int(first[start + k]), int(second[start + k])
@@ -119,5 +120,6 @@ def refuse_leaks(images: SampleSet, split: Split) -> None:
         for other in samples[1:]:
             parts = split.get(patient_of(samples[0])), split.get(patient_of(other))
             if parts[0] != parts[1]:
-                raise TrainingError(f"leaked image: {samples[0].path} in {parts[0]} and {other.path} in {parts[1]} "
-                                    "are the same picture")
+                raise TrainingError(
+                    f"leaked image: {samples[0].path} in {parts[0]} and {other.path} in {parts[1]} are the same picture"
+                )

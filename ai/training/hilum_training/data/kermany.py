@@ -2,6 +2,7 @@
 
 NORMAL/IM-0115-0001.jpeg, NORMAL/NORMAL2-IM-1419-0001.jpeg, PNEUMONIA/person1_bacteria_2.jpeg, …_virus_….
 """
+
 import re
 from pathlib import Path
 
@@ -39,7 +40,9 @@ def read_kermany(place: Path) -> list[Sample]:
     as_taken = _sizes_as_taken(place)
     samples = []
     for name, pattern in NAMES.items():
-        paths = sorted(p for p in folder(place / name, LAYOUT).iterdir() if p.suffix.lower() in (".jpeg", ".jpg", ".png"))
+        paths = sorted(
+            p for p in folder(place / name, LAYOUT).iterdir() if p.suffix.lower() in (".jpeg", ".jpg", ".png")
+        )
         if not paths:
             raise TrainingError(f"class {name} is empty: no images in {place / name}")
         for path in paths:
@@ -48,6 +51,7 @@ def read_kermany(place: Path) -> list[Sample]:
                 raise TrainingError(f"the file name tells no patient{' or kind' * (name != 'NORMAL')}: {path}")
             label = KINDS[found["kind"]] if name == "PNEUMONIA" else NORMAL
             width, height = as_taken.get(path.name) or _size(path)
-            samples.append(Sample(path, found["patient"], "kermany", label, located=label == NORMAL,
-                                  width=width, height=height))
+            samples.append(
+                Sample(path, found["patient"], "kermany", label, located=label == NORMAL, width=width, height=height)
+            )
     return samples

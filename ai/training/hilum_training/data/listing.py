@@ -1,4 +1,5 @@
 """CSV files and folders that come from outside: what is wrong in them is told by file, row and column."""
+
 import csv
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,4 +81,5 @@ def read_rows(file: Path, columns: tuple[str, ...]) -> Iterator[Row]:
             for number, cells in enumerate(reader, 2):
                 yield Row(file, number, cells)
     except (OSError, UnicodeDecodeError, csv.Error) as reason:
-        raise TrainingError(f"cannot read the list {file}: {reason}") from reason
+        said = reason.strerror if isinstance(reason, OSError) else reason
+        raise TrainingError(f"cannot read the list {file}: {said}") from reason

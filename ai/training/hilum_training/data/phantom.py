@@ -1,4 +1,5 @@
 """Drawn thoraxes with known opacities, as ai/phantom/export.ts writes them: labels.csv, one row a box, and images/."""
+
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,8 +22,14 @@ def read_phantoms(place: Path) -> list[Sample]:
         width, height = row.whole("width"), row.whole("height")
         if width < 1 or height < 1:
             raise row.wrong("width and height of the image must be above 0")
-        sample = found.get(image) or Sample(place / image, Path(image).stem, "phantom",
-                                            "pneumonia" if label == "opacity" else NORMAL, width=width, height=height)
+        sample = found.get(image) or Sample(
+            place / image,
+            Path(image).stem,
+            "phantom",
+            "pneumonia" if label == "opacity" else NORMAL,
+            width=width,
+            height=height,
+        )
         if label == "opacity":
             boxes = np.concatenate([sample.boxes, row.box((width, height), ("x", "y", "w", "h"))])
             sample = replace(sample, boxes=boxes)

@@ -4,6 +4,7 @@ stage_2_train_images/PATIENT.dcm, stage_2_train_labels.csv (one row a box), stag
 organisers' pneumonia-challenge-dataset-mappings_2018.json lies beside them it tells the person behind each image: the
 challenge's own patientId is one an image, and a person of the NIH collection has several.
 """
+
 import json
 from pathlib import Path
 
@@ -73,7 +74,19 @@ def read_rsna(place: Path) -> list[Sample]:
         path = place / IMAGES / f"{image}.dcm"
         told = header(path)
         boxes = [row.box((told.width, told.height), BOX) for row in of_image] if positive else [no_boxes()]
-        samples.append(Sample(path, people.get(image, image), "rsna", "pneumonia" if positive else NORMAL,
-                              np.concatenate(boxes), age=told.age, sex=told.sex, view=told.view,
-                              width=told.width, height=told.height, detail=classes[image]))
+        samples.append(
+            Sample(
+                path,
+                people.get(image, image),
+                "rsna",
+                "pneumonia" if positive else NORMAL,
+                np.concatenate(boxes),
+                age=told.age,
+                sex=told.sex,
+                view=told.view,
+                width=told.width,
+                height=told.height,
+                detail=classes[image],
+            )
+        )
     return samples

@@ -1,4 +1,5 @@
 """One radiograph and what is known of it; a set of them with their pixels."""
+
 import hashlib
 import os
 from dataclasses import dataclass, field
@@ -76,7 +77,7 @@ class SampleSet:
 
 
 def _cache_file(samples: list[Sample], size: int, cache: Path) -> Path:
-    """Named by everything that the pixels follow from, so that a changed file is never answered with its old picture."""
+    """Named by everything that the pixels follow from, so that a changed file never gives its old picture."""
     listing = hashlib.sha256()
     for sample in samples:
         try:

@@ -1,4 +1,5 @@
 """SIIM-FISABIO-RSNA 2021: adults, boxes of opacities; labels.csv beside images/ of 256 x 256, one row a box."""
+
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,10 +29,17 @@ def read_siim(place: Path) -> list[Sample]:
         sample = found.get(image)
         if sample is None:
             lung = row.box(FRAME, ("lung_x", "lung_y", "lung_w", "lung_h"))[0] if row.text("lung_x") else None
-            sample = Sample(place / image, row.required("patient_id"), "siim",
-                            "pneumonia" if label == "opacity" else NORMAL, fold=row.text("fold5"),
-                            width=row.whole("orig_w"), height=row.whole("orig_h"), lung=lung,
-                            detail=row.text("study_label"))
+            sample = Sample(
+                place / image,
+                row.required("patient_id"),
+                "siim",
+                "pneumonia" if label == "opacity" else NORMAL,
+                fold=row.text("fold5"),
+                width=row.whole("orig_w"),
+                height=row.whole("orig_h"),
+                lung=lung,
+                detail=row.text("study_label"),
+            )
         if label == "opacity":
             boxes = np.concatenate([sample.boxes, row.box(FRAME, ("x", "y", "w", "h"))])
             sample = replace(sample, boxes=boxes)

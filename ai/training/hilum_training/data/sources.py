@@ -1,4 +1,5 @@
 """Where radiographs come from: KIND:PATH, one adapter a kind."""
+
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path

@@ -2,6 +2,7 @@
 
 By patient, never by image: two radiographs of one person are alike, and a model that has seen one knows the other.
 """
+
 import csv
 import hashlib
 from collections import defaultdict
@@ -25,7 +26,7 @@ def patient_of(sample: Sample) -> Patient:
 
 
 def read_split(*files: Path) -> Split:
-    """One split out of one or several files. @raises TrainingError if a patient is in two parts, or a part is unknown"""
+    """One split out of one or several files. @raises TrainingError if a patient is in two parts, a part unknown"""
     split: Split = {}
     for file in files:
         for row in read_rows(Path(file), ("source", "patient", "part")):
@@ -84,8 +85,11 @@ def _strata(samples: list[Sample], group: dict[Patient, Patient]) -> list[list[P
 
 
 def make_split(
-    samples: list[Sample], seed: int, shares: tuple[float, float, float],
-    kept: Split | None = None, same: list[tuple[Patient, Patient]] | None = None,
+    samples: list[Sample],
+    seed: int,
+    shares: tuple[float, float, float],
+    kept: Split | None = None,
+    same: list[tuple[Patient, Patient]] | None = None,
 ) -> Split:
     """Parts drawn by chance within each source and label. Patients in `kept` stay where they are; pairs in `same` are
     one person under two names, and go together.
@@ -119,8 +123,10 @@ def part_indices(samples: list[Sample], split: Split) -> dict[str, np.ndarray]:
         # Phantoms are nobody's patients: without a line in the split they are trained on.
         part = split.get(patient_of(sample)) or ("train" if sample.source == "phantom" else None)
         if part is None:
-            raise TrainingError(f"patient {sample.patient} of {sample.source} is in no part of the split: "
-                                f"draw one with `train split`, or extend one with its --keep ({sample.path})")
+            raise TrainingError(
+                f"patient {sample.patient} of {sample.source} is in no part of the split: "
+                f"draw one with `train split`, or extend one with its --keep ({sample.path})"
+            )
         found[part].append(i)
     return {part: np.array(indices, int) for part, indices in found.items()}
 

@@ -3,6 +3,7 @@
 Columns: file, label; and, where known, x, y, width, height (pixels of the image; one row a box), patient, age (years),
 sex, view, fold. Files are sought from the folder of the list.
 """
+
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,8 +30,14 @@ def _facts(row: Row, path: Path) -> Header:
     age = row.number_in("age") if row.text("age") else told.age
     if age is not None and not 0 <= age <= OLDEST:
         raise row.wrong(f"column age: {age:g} years")
-    return Header(row.text("patient") or told.patient or row.required("file"), age,
-                  row.text("sex").upper() or told.sex, row.text("view").upper() or told.view, told.width, told.height)
+    return Header(
+        row.text("patient") or told.patient or row.required("file"),
+        age,
+        row.text("sex").upper() or told.sex,
+        row.text("view").upper() or told.view,
+        told.width,
+        told.height,
+    )
 
 
 def _first(row: Row, path: Path) -> Sample:
@@ -38,8 +45,19 @@ def _first(row: Row, path: Path) -> Sample:
     if label not in LABELS:
         raise row.wrong(f"unknown label {label!r}: one of {', '.join(LABELS)}")
     facts = _facts(row, path)
-    return Sample(path, facts.patient, "csv", label, located=label == NORMAL, fold=row.text("fold"), age=facts.age,
-                  sex=facts.sex, view=facts.view, width=facts.width, height=facts.height)
+    return Sample(
+        path,
+        facts.patient,
+        "csv",
+        label,
+        located=label == NORMAL,
+        fold=row.text("fold"),
+        age=facts.age,
+        sex=facts.sex,
+        view=facts.view,
+        width=facts.width,
+        height=facts.height,
+    )
 
 
 def read_table(file: Path) -> list[Sample]:
@@ -56,8 +74,10 @@ def read_table(file: Path) -> list[Sample]:
         first = firsts.setdefault(path, row)
         for column in SAME:
             if row.text(column) != first.text(column):
-                raise row.wrong(f"column {column}: {row.text(column)!r}, but {first.text(column)!r} in row "
-                                f"{first.number} for the same image")
+                raise row.wrong(
+                    f"column {column}: {row.text(column)!r}, but {first.text(column)!r} in row "
+                    f"{first.number} for the same image"
+                )
         sample = found.get(path) or _first(row, path)
         if any(row.text(column) for column in BOX):
             if sample.label == NORMAL:

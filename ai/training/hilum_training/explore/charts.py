@@ -1,4 +1,5 @@
 """The plots of the report, each one PNG as a data address."""
+
 import base64
 import io
 from collections import Counter
@@ -18,9 +19,19 @@ LABEL_COLOURS = {"normal": "#2c7a5b", "bacterial": "#c0392b", "viral": "#b8761f"
 PART_COLOURS = {"train": "#1f5fa8", "validation": "#7fa9d6", "test": "#f0a53a", "all": "#1f5fa8"}
 SERIES = ("#1f5fa8", "#b8761f", "#2c7a5b", "#7a4a9c", "#c0392b")
 STYLE = {
-    "font.size": 9, "axes.edgecolor": GRAY, "axes.labelcolor": INK, "text.color": INK, "xtick.color": GRAY,
-    "ytick.color": GRAY, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10,
-    "axes.titleweight": "bold", "axes.titlelocation": "left", "legend.frameon": False, "legend.fontsize": 8,
+    "font.size": 9,
+    "axes.edgecolor": GRAY,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": GRAY,
+    "ytick.color": GRAY,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "legend.frameon": False,
+    "legend.fontsize": 8,
 }
 SQUARE = 4.0  # height of the plots that stand beside a map
 GRID = 96  # cells a side of the maps of boxes and of the mean radiographs
@@ -62,7 +73,9 @@ def counts(e: Exploration) -> str:
     return figure("Images by class", draw, 7.6, 1.3 + 0.36 * len(rows))
 
 
-def _by_label(e: Exploration, title: str, axis: str, values: Callable[[list], list[float]], bins: int, source: str | None = None) -> str | None:
+def _by_label(
+    e: Exploration, title: str, axis: str, values: Callable[[list], list[float]], bins: int, source: str | None = None
+) -> str | None:
     series = {label: values([e.samples[i] for i in e.where(source, label)]) for label in e.labels}
     series = {label: known for label, known in series.items() if len(known)}
     if not series:
@@ -72,8 +85,15 @@ def _by_label(e: Exploration, title: str, axis: str, values: Callable[[list], li
 
     def draw(axes: plt.Axes) -> None:
         for label, known in series.items():
-            axes.hist(np.clip(known, edges[0], edges[-1]), edges, weights=np.full(len(known), 100 / len(known)),
-                      histtype="step", color=LABEL_COLOURS[label], lw=1.5, label=label)
+            axes.hist(
+                np.clip(known, edges[0], edges[-1]),
+                edges,
+                weights=np.full(len(known), 100 / len(known)),
+                histtype="step",
+                color=LABEL_COLOURS[label],
+                lw=1.5,
+                label=label,
+            )
         axes.set(xlabel=axis, ylabel="% of the class")
         axes.legend()
 
@@ -94,7 +114,7 @@ def bars(e: Exploration, title: str, attribute: str) -> str | None:
     def draw(axes: plt.Axes) -> None:
         rows = list(told)[::-1]
         start = np.zeros(len(rows))
-        for value, colour in zip([*values, ""], [*SERIES[:len(values)], *[GRAY] * 9, LINE]):
+        for value, colour in zip([*values, ""], [*SERIES[: len(values)], *[GRAY] * 9, LINE]):
             share = np.array([100 * told[label][value] / told[label].total() for label in rows])
             axes.barh(rows, share, left=start, color=colour if value else LINE, label=value or "unknown", height=0.6)
             start += share
@@ -115,7 +135,9 @@ def sizes(e: Exploration) -> str | None:
         for source, colour in zip(e.sources, SERIES):
             at = [e.samples[i] for i in known if e.samples[i].source == source]
             if at:
-                axes.scatter([s.width for s in at], [s.height for s in at], s=3, alpha=0.35, color=colour, lw=0, label=source)
+                axes.scatter(
+                    [s.width for s in at], [s.height for s in at], s=3, alpha=0.35, color=colour, lw=0, label=source
+                )
         end = max(max(e.samples[i].width, e.samples[i].height) for i in known) * 1.03
         axes.plot([0, end], [0, end], color=LINE, lw=1, zorder=0)
         axes.set(xlabel="width, pixels as taken", ylabel="height", xlim=(0, end), ylim=(0, end))
@@ -133,7 +155,9 @@ def gray(e: Exploration, source: str) -> str:
 
     def draw(axes: plt.Axes) -> None:
         for label in e.labels_of(source):
-            axes.plot(100 * e.gray.histograms[e.where(source, label)].mean(0), color=LABEL_COLOURS[label], lw=1.4, label=label)
+            axes.plot(
+                100 * e.gray.histograms[e.where(source, label)].mean(0), color=LABEL_COLOURS[label], lw=1.4, label=label
+            )
         top = np.quantile(100 * e.gray.histograms[e.where(source)].mean(0), 0.985)
         axes.set(xlabel="gray value", ylabel="% of pixels", ylim=(0, top * 1.25), xlim=(0, 255))
         axes.legend()
@@ -145,8 +169,15 @@ def contrast(e: Exploration, source: str) -> str:
     def draw(axes: plt.Axes) -> None:
         for label in e.labels_of(source):
             values = e.gray.contrast[e.where(source, label)]
-            axes.hist(values, np.linspace(0, 256, 52), weights=np.full(len(values), 100 / len(values)), histtype="step",
-                      color=LABEL_COLOURS[label], lw=1.4, label=label)
+            axes.hist(
+                values,
+                np.linspace(0, 256, 52),
+                weights=np.full(len(values), 100 / len(values)),
+                histtype="step",
+                color=LABEL_COLOURS[label],
+                lw=1.4,
+                label=label,
+            )
         axes.set(xlabel="gray levels from the 5th to the 95th percentile", ylabel="% of the class", xlim=(0, 255))
         axes.legend(loc="upper left")
 

@@ -1,4 +1,5 @@
 """Everything that the report tells, worked out once."""
+
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -48,10 +49,14 @@ class Exploration:
 
     def where(self, source: str | None = None, label: str | None = None, part: str | None = None) -> np.ndarray:
         """Indices of the images that are all of what is given."""
-        return np.array([
-            i for i, sample in enumerate(self.samples)
-            if source in (None, sample.source) and label in (None, sample.label) and part in (None, self.parts[i])
-        ], int)
+        return np.array(
+            [
+                i
+                for i, sample in enumerate(self.samples)
+                if source in (None, sample.source) and label in (None, sample.label) and part in (None, self.parts[i])
+            ],
+            int,
+        )
 
     def labels_of(self, source: str) -> list[str]:
         present = {sample.label for sample in self.samples if sample.source == source}
@@ -72,7 +77,14 @@ def explore(images: SampleSet, split: Split | None) -> Exploration:
             for i in indices:
                 parts[i] = part
     alike = near_pairs(images.images, DOUBTFUL)
-    found = Exploration(images, parts, gray_values(images.images), exact_groups(images.images),
-                        [pair for pair in alike if pair.likeness >= LIKENESS], [])
-    found.doubtful = [p for p in alike if p.likeness < LIKENESS and found.across_patients([p.first, p.second])]
+    found = Exploration(
+        images,
+        parts,
+        gray_values(images.images),
+        exact_groups(images.images),
+        [pair for pair in alike if pair.likeness >= LIKENESS],
+        [],
+    )
+    doubtful = [p for p in alike if p.likeness < LIKENESS and found.across_patients([p.first, p.second])]
+    found.doubtful = sorted(doubtful, key=lambda p: (not found.across_parts([p.first, p.second]), -p.likeness))
     return found

@@ -1,4 +1,5 @@
 """The figures of the report as plain values, for explore.json."""
+
 from collections import Counter
 
 import numpy as np
@@ -7,7 +8,7 @@ from ..data.duplicates import Pair
 from ..data.samples import Sample
 from .exploration import Exploration
 from .findings import findings
-from .gray import auc
+from .shortcuts import shortcuts
 
 QUANTILES = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
 
@@ -42,25 +43,6 @@ def counts(e: Exploration, source: str) -> dict[str, dict[str, dict[str, int]]]:
     return table
 
 
-def shortcuts(e: Exploration, source: str) -> dict[str, float]:
-    """AUC of pneumonia against normal by one number that knows nothing of lungs; the most telling first."""
-    at = e.where(source)
-    truth = np.array([e.samples[i].positive for i in at])
-    values = {"mean gray": e.gray.mean[at], "contrast": e.gray.contrast[at], "share of black": e.gray.black[at],
-              "share of white": e.gray.white[at]}
-    found = {name: auc(value, truth) for name, value in values.items()}
-    sized = np.array([i for i in at if e.samples[i].width and e.samples[i].height], int)
-    if len(sized) > 1:
-        of_sized = np.array([e.samples[i].positive for i in sized])
-        found["width of the image"] = auc(np.array([e.samples[i].width for i in sized]), of_sized)
-        found["height of the image"] = auc(np.array([e.samples[i].height for i in sized]), of_sized)
-        found["width over height"] = auc(np.array([e.samples[i].width / e.samples[i].height for i in sized]), of_sized)
-    aged = np.array([i for i in at if e.samples[i].age is not None], int)
-    if len(aged) > 1:
-        found["age"] = auc(np.array([e.samples[i].age for i in aged]), np.array([e.samples[i].positive for i in aged]))
-    return {name: round(value, 3) for name, value in sorted(found.items(), key=lambda item: -item[1])}
-
-
 def boxes(samples: list[Sample]) -> dict:
     boxed = [sample for sample in samples if len(sample.boxes)]
     if not boxed:
@@ -70,7 +52,9 @@ def boxes(samples: list[Sample]) -> dict:
     return {
         "total": len(every),
         "anImage": {str(k): n for k, n in sorted(Counter(len(sample.boxes) for sample in samples).items())},
-        "width": spread(sides[:, 0]), "height": spread(sides[:, 1]), "area": spread(sides.prod(1)),
+        "width": spread(sides[:, 0]),
+        "height": spread(sides[:, 1]),
+        "area": spread(sides.prod(1)),
         "positivesWithoutBox": sum(sample.positive and not len(sample.boxes) for sample in samples),
     }
 
@@ -98,19 +82,28 @@ def of_source(e: Exploration, source: str) -> dict:
 
 def name(e: Exploration, i: int) -> dict[str, str]:
     sample = e.samples[i]
-    return {"file": str(sample.path), "source": sample.source, "patient": sample.patient, "label": sample.label,
-            "part": e.parts[i]}
+    return {
+        "file": str(sample.path),
+        "source": sample.source,
+        "patient": sample.patient,
+        "label": sample.label,
+        "part": e.parts[i],
+    }
 
 
 def _pairs(e: Exploration, pairs: list[Pair]) -> list[dict]:
-    return [{"first": name(e, p.first), "second": name(e, p.second), "bits": p.distance, "likeness": p.likeness}
-            for p in pairs]
+    return [
+        {"first": name(e, p.first), "second": name(e, p.second), "bits": p.distance, "likeness": p.likeness}
+        for p in pairs
+    ]
 
 
 def facts(e: Exploration) -> dict:
-    """All of it. `findings` as in findings.py; `near` pairs come with the bits apart and the likeness of their detail."""
+    """All of it. `findings` as in findings.py; `near` pairs with the bits apart and the likeness of their detail."""
     return {
-        "images": len(e.samples), "size": e.images.size, "parts": {part: e.parts.count(part) for part in e.part_names},
+        "images": len(e.samples),
+        "size": e.images.size,
+        "parts": {part: e.parts.count(part) for part in e.part_names},
         "sources": {source: of_source(e, source) for source in e.sources},
         "findings": [vars(finding) for finding in findings(e)],
         "duplicates": {

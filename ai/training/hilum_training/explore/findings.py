@@ -1,4 +1,5 @@
 """What looks wrong in the data, in sentences: each with a level and the files to look at."""
+
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ import numpy as np
 
 from ..data.samples import LABELS
 from .exploration import WHOLE, Exploration
+from .shortcuts import shortcuts
 
 MEND, LOOK, KNOW = "mend", "look", "know"
 # Below this many gray levels between the 5th and the 95th percentile a radiograph is a gray sheet: 1 in 500 of SIIM.
@@ -46,21 +48,36 @@ def _copies(e: Exploration) -> Iterator[Finding]:
             source, files = told(groups)
             yield Finding(level, source, f"{_plural(len(groups), noun)} {text}", files)
 
-    yield from finding(MEND, [g for g in e.copies if e.across_parts(g)], "in two parts of the split at once, pixel for pixel")
+    yield from finding(
+        MEND, [g for g in e.copies if e.across_parts(g)], "in two parts of the split at once, pixel for pixel"
+    )
     near = [[p.first, p.second] for p in e.pairs if e.across_parts([p.first, p.second])]
     yield from finding(MEND, near, "across two parts of the split that seem to be one exposure", "pair")
-    yield from finding(MEND, [g for g in e.copies if len({e.samples[i].label for i in g}) > 1],
-                       "under two different labels, pixel for pixel")
-    yield from finding(LOOK, [g for g in e.copies if e.across_patients(g)],
-                       "under two patients, pixel for pixel: they are one person")
-    near = [[p.first, p.second] for p in e.pairs if e.across_patients([p.first, p.second]) and not e.across_parts([p.first, p.second])]
+    yield from finding(
+        MEND,
+        [g for g in e.copies if len({e.samples[i].label for i in g}) > 1],
+        "under two different labels, pixel for pixel",
+    )
+    yield from finding(
+        LOOK, [g for g in e.copies if e.across_patients(g)], "under two patients, pixel for pixel: they are one person"
+    )
+    near = [
+        [p.first, p.second]
+        for p in e.pairs
+        if e.across_patients([p.first, p.second]) and not e.across_parts([p.first, p.second])
+    ]
     yield from finding(LOOK, near, "of two patients that seem to be one exposure", "pair")
     boxes = [g for g in e.copies if len({e.samples[i].boxes.tobytes() for i in g}) > 1]
     yield from finding(LOOK, boxes, "with different boxes in two copies of it")
     more = sum(len(g) - 1 for g in e.copies)
     if more:
         source, files = told(e.copies)
-        yield Finding(KNOW, source, f"{_plural(more, 'image')} too many: {_plural(len(e.copies), 'picture')} more than once, pixel for pixel", files)
+        yield Finding(
+            KNOW,
+            source,
+            f"{_plural(more, 'image')} too many: {_plural(len(e.copies), 'picture')} more than once, pixel for pixel",
+            files,
+        )
     near = [[p.first, p.second] for p in e.pairs if not e.across_patients([p.first, p.second])]
     yield from finding(KNOW, near, "of one patient in copies that differ slightly, or taken twice just alike", "pair")
 
@@ -89,29 +106,45 @@ def _classes(e: Exploration) -> Iterator[Finding]:
 
 
 def _pixels(e: Exploration) -> Iterator[Finding]:
-    from .facts import shortcuts
-
     for source in e.sources:
         at = e.where(source)
         blank = at[e.gray.contrast[at] == 0]
         faint = at[(e.gray.contrast[at] > 0) & (e.gray.contrast[at] < LEAST_CONTRAST)]
         faint = faint[np.argsort(e.gray.contrast[faint])]
         if len(blank):
-            yield Finding(MEND, source, f"{_plural(len(blank), 'image')} of one gray value", [str(e.samples[i].path) for i in blank])
+            yield Finding(
+                MEND,
+                source,
+                f"{_plural(len(blank), 'image')} of one gray value",
+                [str(e.samples[i].path) for i in blank],
+            )
         if len(faint):
-            yield Finding(LOOK, source, f"{_plural(len(faint), 'image')} with hardly any contrast (under {LEAST_CONTRAST} gray levels)",
-                          [str(e.samples[i].path) for i in faint])
+            yield Finding(
+                LOOK,
+                source,
+                f"{_plural(len(faint), 'image')} with hardly any contrast (under {LEAST_CONTRAST} gray levels)",
+                [str(e.samples[i].path) for i in faint],
+            )
         telling = [f"{what} {area:.2f}" for what, area in shortcuts(e, source).items() if area >= TELLING]
         if telling:
-            yield Finding(LOOK, source, f"what knows nothing of lungs separates pneumonia from normal; AUC of {', '.join(telling)}")
+            yield Finding(
+                LOOK,
+                source,
+                f"what knows nothing of lungs separates pneumonia from normal; AUC of {', '.join(telling)}",
+            )
         old = [i for i in at if (e.samples[i].age or 0) > OLDEST]
         if old:
-            yield Finding(LOOK, source, f"{_plural(len(old), 'image')} of people older than {OLDEST} years", [str(e.samples[i].path) for i in old])
+            yield Finding(
+                LOOK,
+                source,
+                f"{_plural(len(old), 'image')} of people older than {OLDEST} years",
+                [str(e.samples[i].path) for i in old],
+            )
 
 
 def _same_boxes(boxes: np.ndarray) -> bool:
     for i, one in enumerate(boxes):
-        for other in boxes[i + 1:]:
+        for other in boxes[i + 1 :]:
             width, height = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
             shared = max(width, 0) * max(height, 0)
             if shared > SAME_BOX * ((one[2:] - one[:2]).prod() + (other[2:] - other[:2]).prod() - shared):
@@ -126,7 +159,9 @@ def _boxes(e: Exploration) -> Iterator[Finding]:
         sides = {sample: sample.boxes[:, 2:] - sample.boxes[:, :2] for sample in boxed}
         checks = {
             f"with a box narrower than {100 * LEAST_SIDE:g} % of the image": lambda s: sides[s].min() < LEAST_SIDE,
-            f"with a box over more than {100 * LARGEST_AREA:g} % of the image": lambda s: sides[s].prod(1).max() > LARGEST_AREA,
+            f"with a box over more than {100 * LARGEST_AREA:g} % of the image": lambda s: (
+                sides[s].prod(1).max() > LARGEST_AREA
+            ),
             "with nearly the same box twice": lambda s: _same_boxes(s.boxes),
             "with a box whose centre is outside of the lung box": _outside_lungs,
         }
@@ -136,7 +171,11 @@ def _boxes(e: Exploration) -> Iterator[Finding]:
                 yield Finding(LOOK, source, f"{_plural(len(found), 'image')} {text}", found)
         without = sum(sample.positive and not len(sample.boxes) for sample in samples)
         if without:
-            yield Finding(KNOW, source, f"{_plural(without, 'positive')} without a box: a detector learns only the label from them")
+            yield Finding(
+                KNOW,
+                source,
+                f"{_plural(without, 'positive')} without a box: a detector learns only the label from them",
+            )
 
 
 def _outside_lungs(sample) -> bool:

@@ -1,4 +1,5 @@
 """Gray values of whole images, and how much they give the class away."""
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ ENDS = 8
 
 @dataclass(frozen=True)
 class Gray:
-    """One value an image, each [n]: mean and contrast (95th less 5th percentile) in levels of 0 to 255, shares 0 to 1."""
+    """One value an image, each [n]: mean and contrast (95th less 5th percentile) in gray levels, shares 0 to 1."""
 
     mean: np.ndarray
     contrast: np.ndarray
@@ -24,8 +25,9 @@ def gray_values(images: np.ndarray) -> Gray:
     histograms = np.stack([np.bincount(image.ravel(), minlength=256) for image in images]) / images[0].size
     below = histograms.cumsum(1)
     low, high = ((below < share).sum(1) for share in (0.05, 0.95))
-    return Gray(histograms @ np.arange(256), high - low, histograms[:, :ENDS].sum(1), histograms[:, -ENDS:].sum(1),
-                histograms)
+    return Gray(
+        histograms @ np.arange(256), high - low, histograms[:, :ENDS].sum(1), histograms[:, -ENDS:].sum(1), histograms
+    )
 
 
 def auc(values: np.ndarray, truth: np.ndarray) -> float:

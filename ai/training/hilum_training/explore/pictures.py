@@ -1,4 +1,5 @@
 """Radiographs in the report: samples with their boxes, pairs, mean images, the map of where boxes lie."""
+
 import io
 
 import matplotlib
@@ -75,7 +76,7 @@ def coverage(samples: list[Sample]) -> np.ndarray:
     for sample in boxed:
         seen = np.zeros((GRID, GRID), bool)
         for x1, y1, x2, y2 in sample.boxes * GRID:
-            seen[int(y1):max(int(np.ceil(y2)), int(y1) + 1), int(x1):max(int(np.ceil(x2)), int(x1) + 1)] = True
+            seen[int(y1) : max(int(np.ceil(y2)), int(y1) + 1), int(x1) : max(int(np.ceil(x2)), int(x1) + 1)] = True
         total += seen
     return total / max(len(boxed), 1)
 
