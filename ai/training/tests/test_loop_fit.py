@@ -28,20 +28,20 @@ def same_weights(a: Path, b: Path) -> bool:
     return all(torch.equal(one[part][k], other[part][k]) for part in ("network", "average") for k in one[part])
 
 
-@pytest.mark.parametrize("task, more", [
-    ("type", ["--loss", "focal", "--label-smoothing", "0.05", "--mixup", "0.3"]),
-    ("detection", ["--optimiser", "sgd", "--rate", "0.01"]),
+@pytest.mark.parametrize("task, breaks, more", [
+    ("type", [2, 4], ["--epochs", "2", "--loss", "focal", "--label-smoothing", "0.05", "--mixup", "0.3"]),
+    ("detection", [2], ["--epochs", "1", "--optimiser", "sgd", "--rate", "0.01"]),
 ])
-def test_a_broken_run_goes_on_as_if_it_had_never_stopped(data, tmp_path: Path, task: str, more: list[str]) -> None:
-    epochs = ["--epochs", "2", "--augment", "strong", *more]
+def test_a_broken_run_goes_on_as_if_it_had_never_stopped(data, tmp_path: Path, task: str, breaks: list[int], more: list[str]) -> None:
+    epochs = ["--augment", "strong", *more]
     whole = arguments(data, tmp_path / "whole", *epochs, task=task)
     broken = arguments(data, tmp_path / "broken", *epochs, task=task)
     fit(whole)
-    assert fit(broken, stop=lambda step: step == 2) is None  # in the middle of the first epoch
-    assert fit(broken, stop=lambda step: step == 4) is None
+    for at in breaks:  # in the middle of an epoch
+        assert fit(broken, stop=lambda step: step == at) is None
     assert fit(broken) is not None
     steps = [line for line in lines(tmp_path / "whole") if "loss" in line]
-    assert len(steps) == 6 and all(np.isfinite(line["loss"]) for line in steps)
+    assert len(steps) == 3 * len(breaks) and all(np.isfinite(line["loss"]) for line in steps)
     assert lines(tmp_path / "whole") == lines(tmp_path / "broken")
     assert same_weights(tmp_path / "whole" / "last.pt", tmp_path / "broken" / "last.pt")
 
@@ -171,6 +171,8 @@ def test_wishes_that_cannot_be_met_are_refused_in_one_line(data, tmp_path: Path)
         (["--mixup", "0.2"], "detection", "learns boxes"),
         (["--precision", "fp16", "--device", "cpu"], "type", "needs a GPU"),
         (["--teacher", str(tmp_path / "teacher" / "best.pt")], "type", "teacher of task pneumonia cannot tell"),
+        (["--per-epoch", "siim=10"], "type", "--per-epoch siim: --data has no such source, but csv"),
+        (["--size", "80"], "detection", "multiple of 32 pixels, not 80"),
         (["--weights", "default"], "type", "plain-cnn has no published weights"),
         (["--weights", str(data[0])], "type", "not a readable checkpoint"),
     ]:

@@ -44,6 +44,6 @@ def arguments(data: tuple[Path, Path], out: Path, *more: str, command: str = "fi
     arch = "detector" if task == "detection" else "plain-cnn"
     return parser.parse_args([
         command, "--arch", arch, "--task", task, "--data", f"csv:{data[0]}", "--split", str(data[1]), "--out", str(out),
-        "--cache", str(data[0].parent / "cache"), "--size", "64" if task == "detection" else "32", "--batch", "8", "--threads", "1", "--epochs", "3",
+        "--cache", str(data[0].parent / "cache"), "--size", "32", "--batch", "8", "--threads", "1", "--epochs", "3",
         "--log-every", "1", *more,
     ])

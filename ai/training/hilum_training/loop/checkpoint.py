@@ -16,7 +16,7 @@ from ..networks.build import read_checkpoint
 from .early_stopping import Best
 
 # Options that change how long or where a run computes, not what it computes.
-MAY_CHANGE = {"epochs", "minutes", "patience", "threads", "device", "cache", "out", "save_every", "log_every", "images_every"}
+MAY_CHANGE = {"epochs", "minutes", "patience", "threads", "device", "cache", "out", "save_every", "log_every"}
 
 
 @dataclass
@@ -53,8 +53,9 @@ def kept_progress(progress: Progress) -> dict[str, Any]:
 
 
 def _differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    return [f"{name} was {then.get(name)} and is {now.get(name)}" for name in sorted(then.keys() | now.keys())
-            if name not in MAY_CHANGE and then.get(name) != now.get(name)]
+    """Of what both know: an option that came later had no other value before."""
+    return [f"{name} was {then[name]} and is {now[name]}" for name in sorted(then.keys() & now.keys())
+            if name not in MAY_CHANGE and then[name] != now[name]]
 
 
 def read_last(file: Path, config: dict[str, Any]) -> tuple[dict[str, Any], Progress]:

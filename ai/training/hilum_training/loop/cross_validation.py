@@ -20,7 +20,8 @@ NAME = "cross-validation.json"
 
 def fold_splits(samples: list[Sample], split: Split, count: int, seed: int) -> list[Split]:
     """For each fold: it validates, the other folds train, the test part stays. @raises TrainingError for too few patients"""
-    ours = [s for s in samples if split.get(patient_of(s), "train") != "test"]
+    # Phantoms are nobody's patients: they may teach, but nothing is to be proved on them.
+    ours = [s for s in samples if s.source != "phantom" and split.get(patient_of(s), "train") != "test"]
     patients = {patient_of(s) for s in ours}
     if not 2 <= count <= len(patients):
         raise TrainingError(f"--folds {count}: there are {len(patients)} patients outside the test part")

@@ -89,6 +89,10 @@ def prepare(a: Namespace) -> Run:
         _begin_from(network, a)
     teachers = _teachers(a, task, device)
     material = load_material(a.data, [Path(f) for f in a.split], a.size, Path(a.cache), task)
+    present = {s.source for s in material.pool.samples}
+    for source, _ in a.per_epoch:
+        if source not in present:
+            raise TrainingError(f"--per-epoch {source}: --data has no such source, but {', '.join(sorted(present))}")
     _announce(material, network, a, device, precision)
     manner = Manner(a.optimiser, a.decay, a.backbone_rate, a.clip, a.ema, device, precision)
     return Run(a, Path(a.out), _configuration(a, task, material.record), task, material, Learner(network, manner), teachers,

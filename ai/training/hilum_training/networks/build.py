@@ -30,8 +30,8 @@ def build(config: dict[str, Any]) -> nn.Module:
             raise TrainingError(f"architecture '{arch}' gives no boxes: detection is --arch detector")
         if backbone not in BACKBONES:
             raise TrainingError(f"no backbone '{backbone}' for the detector: there are {', '.join(BACKBONES)}")
-        if config["size"] < 64 or config["size"] % 32:
-            raise TrainingError(f"the detector needs images of 64, 96, 128 … pixels, a multiple of 32, not {config['size']}")
+        if config["size"] % 32:
+            raise TrainingError(f"the detector needs images whose side is a multiple of 32 pixels, not {config['size']}")
         return Detector(backbone)
     if arch == "detector":
         raise TrainingError(f"the detector is trained for detection, not for task '{task}'")

@@ -53,9 +53,7 @@ def _is_plain_vgg(given: dict[str, Tensor]) -> bool:
 
 def _names(name: str) -> list[str]:
     """Under what a tensor of ours may stand in a file: as it is, or as torchvision calls the backbone's."""
-    inner = name.removeprefix("backbone.")
-    inner = inner.replace("stem.0.", "conv1.").replace("stem.1.", "bn1.")  # the detector's own name for a ResNet's stem
-    return [name, inner, f"backbone.{inner}"]
+    return [name, name.removeprefix("backbone.")]
 
 
 def fill(network: nn.Module, given: dict[str, Tensor]) -> Matched:
