@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { DataSource } from 'typeorm';
+import type { AnalysisOutcome } from '../ai/analysis.ts';
 import { startAnalyzer, type Analyzer } from '../ai/analyzer.ts';
 import { ResultEncoder } from '../ai/results/encoder.ts';
 import { loadPackage, type ModelPackage } from '../ai/runtime/manifest.ts';
@@ -195,9 +196,11 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
     const settingsDigest = (model: string): string => digests.get(model) ?? '';
     const shared = { settings, models: () => models, workitems, queue, blobs, settingsDigest };
     await queue.work('analyze', ANALYSES, async (jobs, { log }) => {
-      const onAnalysis = (model: string, outcome: { status: string; milliseconds?: number }): void => {
+      const onAnalysis = (model: string, outcome: AnalysisOutcome): void => {
         metrics.analyses.inc({ model, status: outcome.status });
-        if (outcome.milliseconds !== undefined) metrics.inferenceMilliseconds.observe({ model }, outcome.milliseconds);
+        if (outcome.status !== 'analyzed') return;
+        if (outcome.severity) metrics.severities.inc({ outcome: outcome.severity.status });
+        metrics.inferenceMilliseconds.observe({ model }, outcome.milliseconds);
       };
       await Promise.all(jobs.map(({ instanceId }) => analyzeImage(instanceId, { ...shared, log, analyzer: started, onAnalysis })));
     });

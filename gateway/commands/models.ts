@@ -38,14 +38,17 @@ function modelRecord({ folder, size, manifest, inputs, outputs }: ModelPackage):
 
 function modelInWords({ folder, size, manifest, inputs, outputs }: ModelPackage): string {
   const { modalities, views, bodyParts, ageYears, ageUnknown } = manifest.applicability;
+  const finding: [string, string][] = [
+    ['task', `${manifest.task}: ${manifest.labels.map(({ name, positive }) => (positive ? `${name} (a finding)` : name)).join(', ')}`],
+    ['threshold', `${manifest.operatingPoint.threshold} (${manifest.operatingPoint.chosenFor})`],
+  ];
   const rows: [string, string][] = [
     ['folder', folder],
     ['checksum', `sha256 ${manifest.sha256} (agrees)`],
     ['size', `${(size / 1e6).toFixed(1)} MB`],
-    ['task', `${manifest.task}: ${manifest.labels.map(({ name, positive }) => (positive ? `${name} (a finding)` : name)).join(', ')}`],
+    ...(manifest.purpose === 'lungs' ? [['task', 'shows where the lungs are, which findings are measured by'] as [string, string]] : finding),
     ['input', inputs.map(tensorInWords).join('; ')],
     ['outputs', outputs.map(tensorInWords).join('; ')],
-    ['threshold', `${manifest.operatingPoint.threshold} (${manifest.operatingPoint.chosenFor})`],
     ['meant for', [modalities, bodyParts, views].map((values) => values.filter((value) => value !== '').join(', ')).join('; ')],
     ...(ageYears ? [['ages', `${ageYears.min} to ${ageYears.max} years${ageUnknown === 'refuse' ? ', and known' : ''}`] as [string, string]] : []),
     ['use', manifest.intendedUse],

@@ -22,6 +22,7 @@ export function createMetrics() {
     indexed: new Counter({ name: 'hilum_indexed_total', help: 'Instances indexed, by outcome', labelNames: ['outcome'], registers }),
     shadowAnalyses: new Counter({ name: 'hilum_shadow_analyses_total', help: 'Analyses by candidates in the shadow, by model and status', labelNames: ['model', 'status'], registers }),
     analyses: new Counter({ name: 'hilum_analyses_total', help: 'Analyses by model and status', labelNames: ['model', 'status'], registers }),
+    severities: new Counter({ name: 'hilum_severity_total', help: 'Positive images whose lungs were measured, or not', labelNames: ['outcome'], registers }),
     inferenceMilliseconds: new Histogram({ name: 'hilum_inference_milliseconds', help: 'Time of an analysis', labelNames: ['model'], buckets: [5, 10, 25, 50, 100, 250, 500, 1000, 5000], registers }),
     deliveryTries: new Counter({ name: 'hilum_delivery_tries_total', help: 'Tries to deliver a result, by outcome', labelNames: ['destination', 'outcome'], registers }),
     deliverySeconds: new Histogram({ name: 'hilum_delivery_seconds', help: 'From stored result to delivered', labelNames: ['destination'], buckets: [0.5, 1, 5, 15, 60, 300, 3600, 86400], registers }),

@@ -141,6 +141,12 @@ describe('the severity of a study', function () {
     assert.deepEqual([without.severity, without.severityReason, without.positive], [null, null, true]);
   });
 
+  it('is counted for the metrics', async () => {
+    const metrics = await (await fetch(`${gateway.api}/metrics`)).text();
+    assert.match(metrics, /^hilum_severity_total\{outcome="measured"\} 1$/m);
+    assert.match(metrics, /^hilum_severity_total\{outcome="not-measured"\} 1$/m);
+  });
+
   it('is delivered in the report as measurements', async () => {
     const out = join(gateway.home, 'out', '2.25.71');
     const files = await Promise.all((await readdir(out)).map((name) => readPart10(join(out, name))));

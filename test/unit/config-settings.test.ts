@@ -35,6 +35,14 @@ colour: red`);
     ]);
   });
 
+  it('order the worklist by probability and measure severity on every route, unless told otherwise', () => {
+    const plain = parseSettings('', undefined);
+    assert.deepEqual([plain.worklist.order, plain.routes[0]?.severity], ['probability', true]);
+    const told = parseSettings('worklist: { order: severity }\nroutes: [ { name: chest, models: [opacity], severity: false } ]', undefined);
+    assert.deepEqual([told.worklist.order, told.routes[0]?.severity], ['severity', false]);
+    assert.match(problemsOf('worklist: { order: age }')[0] ?? '', /worklist\.order: /);
+  });
+
   it('say where YAML is broken', () => {
     assert.match(problemsOf('http: { port: 1')[0] ?? '', /^\/etc\/hilum\.yaml: .*line 1/);
   });
