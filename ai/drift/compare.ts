@@ -91,7 +91,7 @@ export function proportionsP(one: readonly number[], other: readonly number[]): 
   const [n, m] = [total(one), total(other)];
   const pooled = (one[1]! + other[1]!) / (n + m);
   const error = Math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m));
-  return error === 0 ? 1 : complementaryError(Math.abs(one[1]! / n - other[1]! / m) / error / Math.SQRT2);
+  return error === 0 ? 1 : Math.min(1, complementaryError(Math.abs(one[1]! / n - other[1]! / m) / error / Math.SQRT2));
 }
 
 /** erfc for x >= 0, to 1.2e-7 of its value (Press et al., Numerical Recipes, 6.2). */

@@ -5,7 +5,7 @@ import type { Manifest } from '../../ai/runtime/manifest.ts';
 import { loadPackage } from '../../ai/runtime/manifest.ts';
 import type { LoadedSettings } from '../../config/load.ts';
 import { DriftRepository } from '../../storage/drift.repository.ts';
-import { acceptPeriod } from '../drift/accept.ts';
+import { acceptPeriod, type AcceptedPeriod } from '../drift/accept.ts';
 import { DriftMonitor, levelInWords } from '../drift/monitor.ts';
 import type { AcceptedFrom, DriftModel, DriftPlaceReport, DriftQuantity, DriftReport } from '../drift/report.ts';
 import { dayBefore } from '../drift/window.ts';
@@ -18,13 +18,13 @@ const OPTIONS = { model: { type: 'string' }, json: { type: 'boolean', default: f
 export async function driftCommand(args: string[], settings: LoadedSettings): Promise<number> {
   const { positionals: [action = 'show', ...rest], values } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
   const alone = action === 'accept' ? [] : (['station', 'from', 'to'] as const).filter((name) => values[name] !== undefined);
-  if (rest.length > 0 || alone.length > 0 || !['show', 'accept', 'reset'].includes(action)) throw new Error(USAGE);
+  if (rest.length > 0 || alone.length > 0 || !['show', 'accept', 'reset'].includes(action) || (action !== 'show' && values.model === undefined)) throw new Error(USAGE);
+  const period = periodOf(values, settings.drift.windowDays);
   const models = await manifestsOf(settings, values.model);
   return withDatabase(settings, async (dataSource) => {
     const repository = new DriftRepository(dataSource);
     if (action === 'show') return show(repository, models, settings, values.json);
-    if (values.model === undefined) throw new Error(USAGE);
-    return action === 'reset' ? reset(repository, models[0]!) : accept(repository, models[0]!, settings, values);
+    return action === 'reset' ? reset(repository, models[0]!) : accept(repository, models[0]!, { ...period, station: values.station, minImages: settings.drift.minImages });
   });
 }
 
@@ -42,13 +42,11 @@ async function show(repository: DriftRepository, manifests: Manifest[], { drift 
   return report.drifted ? 1 : 0;
 }
 
-async function accept(repository: DriftRepository, { name, version }: Manifest, { drift }: LoadedSettings, of: { station?: string; from?: string; to?: string }): Promise<number> {
-  const now = new Date();
-  const [from, to] = [day(of.from) ?? dayBefore(now, drift.windowDays - 1), day(of.to) ?? dayBefore(now, 0)];
-  if (from > to) throw new Error(`there is no day from ${from} to ${to}`);
-  const accepted = await acceptPeriod(repository, { model: { name, version }, station: of.station, from, to, minImages: drift.minImages });
+async function accept(repository: DriftRepository, { name, version }: Manifest, of: Omit<AcceptedPeriod, 'model'>): Promise<number> {
+  const { station: wanted, from, to, minImages } = of;
+  const accepted = await acceptPeriod(repository, { model: { name, version }, ...of });
   if (accepted.length === 0) {
-    console.error(`nothing was accepted: ${of.station === undefined ? 'all stations together' : `station ${of.station}`} made fewer than ${drift.minImages} images for ${name} ${version} from ${from} to ${to}`);
+    console.error(`nothing was accepted: ${wanted === undefined ? 'all stations together' : `station ${wanted}`} made fewer than ${minImages} images for ${name} ${version} from ${from} to ${to}`);
     return 1;
   }
   for (const { station, images } of accepted) console.log(`accepted for ${name} ${version}, ${from} to ${to}: ${stationInWords(station)}, ${images} images`);
@@ -59,6 +57,14 @@ async function reset(repository: DriftRepository, { name, version, reference }: 
   const done = await repository.reset({ name, version });
   console.log(`${done ? 'forgotten' : 'nothing was accepted here'}; ${name} ${version} is compared with ${reference ? `what its package brings (${reference.set})` : 'nothing: its package brings no reference'}`);
   return 0;
+}
+
+/** The days of the window, where none are given. @throws {Error} where there are none between, or one is no day */
+function periodOf(values: { from?: string | undefined; to?: string | undefined }, windowDays: number): { from: string; to: string } {
+  const now = new Date();
+  const [from, to] = [day(values.from) ?? dayBefore(now, windowDays - 1), day(values.to) ?? dayBefore(now, 0)];
+  if (from > to) throw new Error(`there is no day from ${from} to ${to}`);
+  return { from, to };
 }
 
 /** @throws {Error} for what is no day */

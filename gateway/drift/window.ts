@@ -22,7 +22,7 @@ export function byStation(histograms: readonly Histogram[]): Map<string, Distrib
   for (const { station, quantity, counts } of histograms) {
     const known = QUANTITY_NAMES.find((name) => name === quantity);
     if (known === undefined) continue;
-    for (const place of [ALL_STATIONS, station]) {
+    for (const place of new Set([ALL_STATIONS, station])) {
       const distributions = stations.get(place) ?? new Map<Quantity, number[]>();
       stations.set(place, distributions);
       distributions.set(known, addUp(distributions.get(known) ?? Array<number>(binsOf(known)).fill(0), counts));
