@@ -1,17 +1,21 @@
 // Several models on one study through the whole gateway: who judges, who is left out, what is said of it, and what a candidate in
 // the shadow must never do.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { stringify } from 'yaml';
 import type { ComparisonReport } from '../../gateway/comparison/comparison.ts';
 import type { StudyDetail } from '../../gateway/worklist/worklist.ts';
 import { items, text, type Dataset } from '../../storage/dicom/dataset.ts';
 import { readPart10 } from '../../storage/dicom/part10.ts';
 import { deriveUid } from '../../storage/dicom/uids.ts';
-import { cStore, describeFile, startTestGateway, temporaryFolder, waitFor, waitForDelivery, worklistOf, type TestGateway } from '../support/gateway.ts';
+import { cStore, describeFile, startTestGateway, temporaryFolder, testSettings, waitFor, waitForDelivery, worklistOf, type TestGateway, type Tree } from '../support/gateway.ts';
 import { gridImage } from '../support/grid-image.ts';
 import { modelPackage } from '../support/model-packages.ts';
 
+const ROOT = resolve(import.meta.dirname, '../..');
 const FAULTY = resolve(import.meta.dirname, '../fixtures/models/faulty');
 const study = (name: string): string => deriveUid('2.25', 'test', 'several models', name);
 
@@ -19,6 +23,8 @@ describe('several models on one study', function () {
   this.timeout(180_000);
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
   let gateway: TestGateway;
+  let home: string;
+  let settings: Tree;
 
   before(async () => {
     folder = await temporaryFolder();
@@ -30,13 +36,15 @@ describe('several models on one study', function () {
       // Undecided at twice the brightness: it misses the half bright cells that the models in use find.
       modelPackage(folder.path, { name: 'candidate', kind: 'classification', offset: 0.9 }),
     ]);
-    gateway = await startTestGateway(join(folder.path, 'home'), {
+    home = join(folder.path, 'home');
+    settings = {
       models: [...models, FAULTY],
       routes: [
         { name: 'by age', when: { Modality: ['CR'] }, completeAfterSeconds: 0.5, models: ['adults', 'children'], shadow: ['candidate', 'faulty'], deliver: [{ to: 'folder' }] },
         { name: 'together', when: { Modality: ['DX'] }, completeAfterSeconds: 0.5, models: ['adults', 'mask'], deliver: [{ to: 'folder' }] },
       ],
-    });
+    };
+    gateway = await startTestGateway(home, settings);
   });
   after(async () => {
     await gateway?.stop();
@@ -68,7 +76,7 @@ describe('several models on one study', function () {
     const current = detail.results.filter(({ kind, alternativeTo, current }) => kind === 'structured-report' && !alternativeTo && current);
     const reports = current.map(async ({ model, sopInstanceUid }): Promise<[string, Dataset]> => [
       model.name,
-      (await readPart10(join(gateway.home, 'out', detail.studyInstanceUid, `${sopInstanceUid}.dcm`))).dataset,
+      (await readPart10(join(home, 'out', detail.studyInstanceUid, `${sopInstanceUid}.dcm`))).dataset,
     ]);
     return new Map(await Promise.all(reports));
   }
@@ -162,6 +170,19 @@ describe('several models on one study', function () {
       assert.equal(comparisons.find(({ model }) => model.name === 'children')?.images, 1);
     });
 
+    it('is shown beside them to whoever asks on the command line', async () => {
+      const config = join(folder.path, 'hilum.yaml');
+      await writeFile(config, stringify(testSettings(home, settings)));
+      const compare = (...args: string[]): Promise<string> =>
+        promisify(execFile)(process.execPath, ['gateway/cli.ts', '--config', config, 'models', 'compare', ...args], { cwd: ROOT }).then(({ stdout }) => stdout);
+      const words = await compare('candidate');
+      assert.match(words, /candidate 1\.0\.0 beside adults 1\.0\.0\n {2}images +4, besides 1 that only the candidate could analyse/);
+      assert.match(words, /kappa +0\.500/);
+      assert.ok(words.includes(study('faint')));
+      assert.deepEqual(JSON.parse(await compare('candidate', '--json')), await comparison('candidate'));
+      await assert.rejects(compare('adults'), /no route has "adults" in its shadow/);
+    });
+
     it('is in the metrics, and what no candidate has judged is not there', async () => {
       const metrics = await (await fetch(`${gateway.api}/metrics`)).text();
       assert.match(metrics, /hilum_shadow_agreement\{candidate="candidate",candidate_version="1\.0\.0",model="adults",model_version="1\.0\.0"\} 0\.75/);
@@ -185,6 +206,18 @@ describe('several models on one study', function () {
       assert.deepEqual([detail.analysis, detail.positive], ['analyzed', true]);
       await waitFor(async () => /hilum_shadow_analyses_total\{model="faulty",status="failed"\} [1-9]/.test(await (await fetch(`${gateway.api}/metrics`)).text()), 'the failure in the shadow');
       assert.equal((await waitForDelivery(gateway.api, study('corner'))).results.length, detail.results.length);
+    });
+
+    it('takes over when the settings put it in use: a late image has it judge the whole study, and those before count no more', async () => {
+      await gateway.stop();
+      const route = { name: 'by age', when: { Modality: ['CR'] }, completeAfterSeconds: 0.5, models: ['candidate'], shadow: ['adults'], deliver: [{ to: 'folder' }] };
+      gateway = await startTestGateway(home, { ...settings, routes: [route] });
+      const late = { bright: [], age: '050Y', sopInstanceUid: deriveUid('2.25', 'test', 'several models', 'late') };
+      const detail = await waitForDelivery(gateway.api, await send('faint', late), 2);
+      assert.deepEqual(detail.analyses.map(({ model, status }) => [model.name, status]), [['candidate', 'analyzed'], ['candidate', 'analyzed']]);
+      assert.deepEqual([detail.analysis, detail.positive, detail.regions], ['analyzed', false, 0]);
+      assert.deepEqual([...(await reportsOf(detail)).keys()], ['candidate']);
+      await waitFor(async () => (await comparison('adults'))?.comparisons.find(({ model, images }) => model.name === 'candidate' && images === 2), 'the model that was in use, in the shadow');
     });
   });
 });
