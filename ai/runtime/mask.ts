@@ -1,5 +1,6 @@
 // Regions of a segmentation or a class activation map: the connected parts of a probability map, each as the box around it.
 import type { OpaqueMap } from '../severity/opaque-share.ts';
+import { connectedParts } from './connected-parts.ts';
 import type { Box } from './outputs.ts';
 
 export interface ProbabilityMap {
@@ -23,23 +24,18 @@ export function maskRegions(
   options: MapThreshold & { minArea: number; maxRegions: number },
 ): Box[] {
   const threshold = leastOf(map, options);
-  const seen = new Uint8Array(map.values.length);
   const least = Math.max(1, options.minArea * map.values.length);
   const scaleX = input.width / map.width;
   const scaleY = input.height / map.height;
-  const boxes: Box[] = [];
-  for (let start = 0; start < map.values.length; start++) {
-    if (seen[start] || map.values[start]! < threshold) continue;
-    const part = connectedPart(map, start, threshold, seen);
-    if (part.area < least) continue;
-    boxes.push({
-      x1: part.left * scaleX,
-      y1: part.top * scaleY,
-      x2: (part.right + 1) * scaleX,
-      y2: (part.bottom + 1) * scaleY,
-      score: Math.min(1, part.sum / part.area),
-    });
-  }
+  const boxes = connectedParts((place) => map.values[place]! >= threshold, map.width, map.height)
+    .filter(({ places }) => places.length >= least)
+    .map(({ places, left, top, right, bottom }) => ({
+      x1: left * scaleX,
+      y1: top * scaleY,
+      x2: (right + 1) * scaleX,
+      y2: (bottom + 1) * scaleY,
+      score: Math.min(1, places.reduce((sum, place) => sum + map.values[place]!, 0) / places.length),
+    }));
   return boxes.toSorted((one, other) => other.score - one.score).slice(0, options.maxRegions);
 }
 
@@ -78,30 +74,4 @@ function neighbours(place: number, factor: number, size: number): [before: numbe
   const at = Math.min(size - 1, Math.max(0, (place + 0.5) / factor - 0.5));
   const before = Math.floor(at);
   return [before, Math.min(size - 1, before + 1), at - before];
-}
-
-function connectedPart({ values, width, height }: ProbabilityMap, start: number, threshold: number, seen: Uint8Array) {
-  const part = { left: width, right: 0, top: height, bottom: 0, area: 0, sum: 0 };
-  const stack = [start];
-  seen[start] = 1;
-  const visit = (place: number): void => {
-    if (seen[place] || values[place]! < threshold) return;
-    seen[place] = 1;
-    stack.push(place);
-  };
-  for (let place = stack.pop(); place !== undefined; place = stack.pop()) {
-    const x = place % width;
-    const y = (place - x) / width;
-    part.left = Math.min(part.left, x);
-    part.right = Math.max(part.right, x);
-    part.top = Math.min(part.top, y);
-    part.bottom = Math.max(part.bottom, y);
-    part.area += 1;
-    part.sum += values[place]!;
-    if (x > 0) visit(place - 1);
-    if (x < width - 1) visit(place + 1);
-    if (y > 0) visit(place - width);
-    if (y < height - 1) visit(place + width);
-  }
-  return part;
 }

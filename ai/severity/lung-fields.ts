@@ -1,6 +1,6 @@
 // The two lungs of a radiograph from the maps of a model of the lungs, or why they are none that anything may be measured by:
 // a share of a lung that was missed, merged or torn apart would be a wrong number.
-import { connectedParts, type Part } from './parts.ts';
+import { connectedParts, type Part } from '../runtime/connected-parts.ts';
 
 /** Bits of LungFields.sides. */
 export const RIGHT = 1;
@@ -93,7 +93,7 @@ function largest(map: LungMap, width: number, height: number): Part {
   return parts.reduce((most, part) => (part.places.length > most.places.length ? part : most), NOTHING);
 }
 
-const NOTHING: Part = { places: [], top: 0, bottom: -1, centreX: 0 };
+const NOTHING: Part = { places: [], top: 0, bottom: -1, left: 0, right: -1, centreX: 0 };
 
 function total({ values, threshold }: LungMap): number {
   let sum = 0;

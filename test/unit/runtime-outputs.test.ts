@@ -176,6 +176,23 @@ describe('detection', () => {
   });
 });
 
+describe('a model of the lungs', () => {
+  const outputs = { mask: { tensor: 'mask', activation: 'sigmoid' } };
+  const model = manifest({ task: 'segmentation', purpose: 'lungs', labels: [], operatingPoint: undefined, outputs });
+
+  it('shows the right lung, then the left, and has no finding', () => {
+    const plane = (from: number) => Array.from({ length: 400 }, (_, at) => (at % 20 >= from && at % 20 < from + 6 && at >= 80 && at < 320 ? 2 : -2));
+    const [reading] = readOutputs(model, { mask: tensor([1, 2, 20, 20], [...plane(2), ...plane(12)]) }, 1);
+    const { lungs, ...rest } = reading!;
+    assert.deepEqual(rest, { scores: {}, label: '', probability: 0, positive: false, boxes: [] });
+    assert.deepEqual(lungs?.status === 'found' && [lungs.sides[82], lungs.sides[92], lungs.sides[89]], [1, 2, 0]);
+  });
+
+  it('is refused where it answers another number of lungs', () => {
+    assert.throws(() => readOutputs(model, { mask: tensor([1, 1, 2, 2], [1, 1, 1, 1]) }, 1), /answered 1 lungs, not 2/);
+  });
+});
+
 describe('segmentation', () => {
   const model = manifest({ task: 'segmentation', outputs: { mask: { tensor: 'mask', activation: 'none', minArea: 0.02 } } });
 
@@ -192,6 +209,14 @@ describe('segmentation', () => {
       [[60, 60, 90, 90], [10, 30, 30, 70]],
     );
     close(reading?.probability, Math.fround(0.9));
+  });
+
+  it('keeps what its map marks, by which the finding is measured, of a positive image alone', () => {
+    const map = Array.from({ length: 100 }, (_, at) => (at % 10 < 3 ? 0.8 : 0.4));
+    const [reading] = readOutputs(model, { mask: tensor([1, 1, 10, 10], map) }, 1);
+    assert.deepEqual([reading?.map?.width, reading?.map?.height, [...reading!.map!.values.subarray(0, 4)]], [10, 10, [1, 1, 1, 0]]);
+    const [negative] = readOutputs(model, { mask: tensor([1, 1, 10, 10], map.map((value) => value / 2)) }, 1);
+    assert.equal(negative?.map, undefined);
   });
 });
 

@@ -3,9 +3,11 @@
 export interface Part {
   /** Indexes into the map. */
   places: number[];
-  /** First and last row. */
+  /** First and last row, first and last column. */
   top: number;
   bottom: number;
+  left: number;
+  right: number;
   /** Mean column. */
   centreX: number;
 }
@@ -28,7 +30,7 @@ function partFrom(start: number, inside: (place: number) => boolean, seen: Uint8
     places.push(place);
   };
   let sumX = 0;
-  let [top, bottom] = [height, 0];
+  let [top, bottom, left, right] = [height, 0, width, 0];
   for (let at = 0; at < places.length; at++) {
     const place = places[at]!;
     const x = place % width;
@@ -36,10 +38,12 @@ function partFrom(start: number, inside: (place: number) => boolean, seen: Uint8
     sumX += x;
     top = Math.min(top, y);
     bottom = Math.max(bottom, y);
+    left = Math.min(left, x);
+    right = Math.max(right, x);
     if (x > 0) visit(place - 1);
     if (x < width - 1) visit(place + 1);
     if (y > 0) visit(place - width);
     if (y < height - 1) visit(place + width);
   }
-  return { places, top, bottom, centreX: sumX / places.length };
+  return { places, top, bottom, left, right, centreX: sumX / places.length };
 }
