@@ -135,7 +135,8 @@ export class WorkitemsRepository {
         `select id, route from workitems where study_instance_uid = $1 and state = 'running' and instances @> array[$2::uuid]`,
         [studyInstanceUid, analysis.instance],
       );
-      for (const { id, route } of running) if ((await unanalyzed(transaction, id, route, modelsOf)).length === 0) await whenReady(id, transaction);
+      for (const { id, route } of running)
+        if (!(await hasSilentImage(transaction, id)) && (await unanalyzed(transaction, id, route, modelsOf)).length === 0) await whenReady(id, transaction);
       await notifyStudy(transaction, studyInstanceUid);
     });
   }
@@ -289,6 +290,16 @@ async function recordChoices(transaction: EntityManager, choices: RecordedChoice
     [JSON.stringify(choices)],
   );
   return changed.length > 0;
+}
+
+/** Whether an image has no analysis at all: told without its header, of which there may be many in a study. */
+async function hasSilentImage(transaction: EntityManager, workitem: string): Promise<boolean> {
+  const rows: unknown[] = await transaction.query(
+    `select 1 from workitems join instances on instances.id = any(workitems.instances)
+     where workitems.id = $1 and not exists (select from analyses where instance = instances.id) limit 1`,
+    [workitem],
+  );
+  return rows.length > 0;
 }
 
 /** The images of a workitem of which a frame has no analysis by one of the models that judge it; by any, where the route is gone. */
