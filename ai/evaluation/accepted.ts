@@ -1,45 +1,70 @@
 // The figures that a model was accepted with (`figures` of its manifest, which are free) beside those of this site.
 import type { Figure } from './figures/bootstrap.ts';
-import type { AcceptedFigure, ImageFigures } from './model-evaluation.ts';
+import type { AcceptedFigure, ModelEvaluation } from './model-evaluation.ts';
 
-/** Names that manifests have for what we measure, in the form of plainName. */
-const NAMES: Readonly<Record<string, string>> = {
-  auc: 'auc', auroc: 'auc', rocauc: 'auc',
-  averageprecision: 'averagePrecision', ap: 'averagePrecision',
-  accuracy: 'accuracy', sensitivity: 'sensitivity', recall: 'sensitivity', specificity: 'specificity',
-  precision: 'ppv', ppv: 'ppv', npv: 'npv', f1: 'f1',
-  calibrationerror: 'calibrationError', ece: 'calibrationError', brier: 'brier',
-  ap50: 'ap50',
+/** Names that manifests have for what we measure, beside our own; all in the form of plainName. */
+const OTHER_NAMES: Readonly<Record<string, string>> = {
+  auroc: 'auc',
+  rocauc: 'auc',
+  ap: 'averageprecision',
+  recall: 'sensitivity',
+  precision: 'ppv',
+  ece: 'calibrationerror',
+  ap50: 'regionsap50',
 };
-const LOWER_IS_BETTER = new Set(['calibrationError', 'brier']);
+const LOWER_IS_BETTER = new Set(['calibrationError', 'brier', 'regions falseAnImage']);
 
 function plainName(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, '');
 }
 
-/** @param figures of the manifest: { SET: { NAME: number or { value } } }, or { NAME: number } */
-export function compareAccepted(figures: Record<string, unknown>, here: ImageFigures, boxes: Record<string, Figure> | undefined): AcceptedFigure[] {
-  const measured: Record<string, Figure | undefined> = { ...here, ap50: boxes?.['ap50'] };
-  return Object.entries(figures).flatMap(([set, value]) => {
-    const entries = typeof value === 'number' ? [[set, value] as const] : isRecord(value) ? Object.entries(value) : [];
-    return entries.flatMap(([name, entry]) => {
-      const accepted = numberOf(entry);
-      const known = NAMES[plainName(name)];
-      const figure = known === undefined ? undefined : measured[known];
-      if (accepted === undefined || known === undefined || figure === undefined || figure.value === null) return [];
-      return [{ set: typeof value === 'number' ? '' : set, name: known, accepted, here: figure, verdict: verdictOf(accepted, figure, LOWER_IS_BETTER.has(known)) }];
+type Measured = Pick<ModelEvaluation, 'figures' | 'classes' | 'boxes'>;
+
+/** @param accepted of the manifest: { SET: { NAME: number, [number, low, high] or { value } } }; sets may hold further records */
+export function compareAccepted(accepted: Record<string, unknown>, measured: Measured): AcceptedFigure[] {
+  const here = new Map([...figuresOf(measured)].map(([name, figure]) => [plainName(name), { name, figure }]));
+  return Object.entries(accepted).flatMap(([set, content]) => {
+    if (!isRecord(content)) return [];
+    const told = [...numbersOf(content, '')];
+    // What counts as a hit must be the same: these are counted at IoU 0.3 where hitRate is among them.
+    const sameHits = told.some(([name]) => plainName(name) === 'regionshitrate');
+    return told.flatMap(([name, number]) => {
+      const plain = plainName(name);
+      const found = here.get(OTHER_NAMES[plain] ?? plain);
+      if (!found || found.figure.value === null || (plain === 'regionsfalseanimage' && !sameHits)) return [];
+      return [{ set, name: found.name, accepted: number, here: found.figure, verdict: verdictOf(number, found.figure, LOWER_IS_BETTER.has(found.name)) }];
     });
   });
+}
+
+/** By the names that `train export` writes. */
+function* figuresOf({ figures, classes, boxes }: Measured): Generator<[string, Figure]> {
+  yield* Object.entries(figures);
+  if (classes) {
+    yield ['accuracy of labels', classes.accuracy];
+    for (const { name, figure } of classes.auc) yield [`auc ${name}`, figure];
+    for (const { one, other, auc, accuracy } of classes.pairs) {
+      yield [`auc ${one} against ${other}`, auc];
+      yield [`accuracy ${one} against ${other}`, accuracy];
+    }
+  }
+  if (boxes) {
+    for (const name of ['ap50', 'ap30', 'rsnaMap', 'hitRate', 'falseAnImage']) yield [`regions ${name}`, boxes.figures[name]!];
+    yield ['regions recallAtOneFalse30', boxes.figures['froc 1']!];
+  }
+}
+
+function* numbersOf(content: Record<string, unknown>, within: string): Generator<[string, number]> {
+  for (const [name, entry] of Object.entries(content)) {
+    const number = Array.isArray(entry) ? entry[0] : isRecord(entry) && 'value' in entry ? entry['value'] : entry;
+    if (typeof number === 'number' && Number.isFinite(number)) yield [`${within}${name}`, number];
+    else if (isRecord(entry)) yield* numbersOf(entry, `${within}${name} `);
+  }
 }
 
 function verdictOf(accepted: number, { low, high }: Figure, lowerIsBetter: boolean): AcceptedFigure['verdict'] {
   if (low === null || high === null || (low <= accepted && accepted <= high)) return 'within';
   return high < accepted === lowerIsBetter ? 'better' : 'worse';
-}
-
-function numberOf(entry: unknown): number | undefined {
-  const value = isRecord(entry) ? entry['value'] : entry;
-  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

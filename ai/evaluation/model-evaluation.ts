@@ -74,7 +74,7 @@ export interface ClassFigures {
   /** Each against the rest. */
   auc: { name: string; figure: Figure }[];
   /** Of the images of two classes alone. */
-  pairs: { one: string; other: string; figure: Figure }[];
+  pairs: { one: string; other: string; auc: Figure; accuracy: Figure }[];
 }
 
 export interface BoxFigures {
@@ -84,7 +84,7 @@ export interface BoxFigures {
   withoutBoxes: number;
   figures: Record<string, Figure>;
   /** Score from which the regions suit the RSNA challenge best, on these very images. */
-  challengeCut: number;
+  rsnaCut: number;
   froc: FrocPoint[];
 }
 

@@ -14,11 +14,13 @@ import { openedModel } from '../../ai/evaluation/opened-model.ts';
 import { runCases } from '../../ai/evaluation/run.ts';
 import type { Prediction } from '../../ai/evaluation/run.ts';
 import { truthOf } from '../../ai/evaluation/truth.ts';
+import { chooseModels } from '../../ai/runtime/choice.ts';
 import { ModelPackageError } from '../../ai/runtime/manifest.ts';
 import type { ModelPackage } from '../../ai/runtime/manifest.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { Dataset } from '../../storage/dicom/dataset.ts';
 import packageJson from '../../package.json' with { type: 'json' };
+import { modelsOfRoute } from '../pipeline/models-in-use.ts';
 import { explainNoRoute, matchRoute } from '../pipeline/routes.ts';
 import { modelsToEvaluate } from './evaluate-models.ts';
 import { readEvaluateOptions, USAGE } from './evaluate-options.ts';
@@ -109,7 +111,8 @@ async function runAll(cases: EvaluationCase[], analyzer: Analyzer, options: Eval
   const modelsFor = (header: Dataset): { models: readonly string[] } | { reason: string } => {
     if (options.model !== undefined) return { models: analyzer.models().map(({ manifest }) => manifest.name) };
     const route = matchRoute(settings.routes, header);
-    return route ? { models: route.models } : { reason: explainNoRoute(settings.routes, header) };
+    if (!route) return { reason: explainNoRoute(settings.routes, header) };
+    return { models: chooseModels(modelsOfRoute(route, analyzer), header).judges.map(({ manifest }) => manifest.name) };
   };
   const progress = new ProgressLine('images', cases.length);
   const predictions: Prediction[] = [];

@@ -12,7 +12,7 @@ export function evaluationTable({ models, data }: Evaluation, out: string | unde
 
 function modelLines({ model, threshold, images, figures, boxes, classes, advice, subgroups, warnings, missesCounted }: ModelEvaluation): string[] {
   const wanted = advice.map(({ wantedSensitivity, threshold: told, specificity, ppv }) => [
-    `for sensitivity ${percent(wantedSensitivity ?? 0)}`,
+    `for sensitivity ${percent(wantedSensitivity)}`,
     `threshold ${figureInWords(told)}: specificity ${figureInWords(specificity)}, PPV ${figureInWords(ppv)}`,
   ]);
   const unanalyzed = images.notAnalyzable + images.failed;
@@ -24,7 +24,7 @@ function modelLines({ model, threshold, images, figures, boxes, classes, advice,
     ...(unanalyzed > 0 ? [['if misses counted', `sensitivity ${missesCounted.sensitivity?.toFixed(3) ?? '-'}, specificity ${missesCounted.specificity?.toFixed(3) ?? '-'}`]] : []),
     ['average precision', figureInWords(figures.averagePrecision)],
     ['calibration error', figureInWords(figures.calibrationError)],
-    ...(classes ? classes.pairs.map(({ one, other, figure }) => [`AUC ${one} / ${other}`, figureInWords(figure)]) : []),
+    ...(classes ? classes.pairs.map(({ one, other, auc }) => [`AUC ${one} / ${other}`, figureInWords(auc)]) : []),
     ...(boxes ? boxRows(boxes.figures) : []),
     ...wanted,
     ...subgroups.filter(({ groups }) => groups.length > 1).flatMap(({ attribute, groups }) =>
@@ -41,7 +41,7 @@ function modelLines({ model, threshold, images, figures, boxes, classes, advice,
 function boxRows(figures: NonNullable<ModelEvaluation['boxes']>['figures']): string[][] {
   const of = (name: string): string => figureInWords(figures[name]!);
   return [
-    ['regions', `AP at IoU 0.5 ${of('ap50')}, RSNA mAP ${of('challenge')}`],
-    ['', `recall at IoU 0.3 ${of('recall')} with ${of('falseRegions')} false regions an image`],
+    ['regions', `AP at IoU 0.5 ${of('ap50')}, RSNA mAP ${of('rsnaMap')}`],
+    ['', `${of('hitRate')} of the opacities hit (IoU 0.3) with ${of('falseAnImage')} false regions an image`],
   ];
 }

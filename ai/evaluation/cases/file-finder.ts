@@ -19,7 +19,7 @@ export class FileFinder {
     if (/[\\/]/.test(name)) return undefined;
     this.#index ??= await this.#read();
     const several = this.#index.get(name) ?? [];
-    return several.length > 1 ? { several } : several[0];
+    return several.length > 1 ? { several: several.sort() } : several[0];
   }
 
   async #read(): Promise<Map<string, string[]>> {

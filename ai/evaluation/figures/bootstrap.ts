@@ -79,6 +79,18 @@ export class Resamples {
   }
 
   /**
+   * Of a distance from 0, such as a calibration error: chance alone makes it grow, in a resample more than in the data. The
+   * resamples are moved so that their mean is the value.
+   */
+  distance(name: string): Figure {
+    const { value } = this.figure(name);
+    const mean = this.mean(name);
+    if (value === null || mean === null) return { value, low: null, high: null };
+    const values = this.#told(name).map((each) => Math.max(0, each + value - mean));
+    return { value, low: orNull(quantile(values, 0.025)), high: orNull(quantile(values, 0.975)) };
+  }
+
+  /**
    * A share that was 0 or 1 in the data is so in every resample. Its interval is then the exact one (Clopper and Pearson
    * 1934), of as many trials as there are patients who could have shown otherwise.
    */

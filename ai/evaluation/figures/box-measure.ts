@@ -19,8 +19,8 @@ interface Reported {
 }
 
 /**
- * `ap50`, `ap30`, `froc N` (recall at N false regions an image), and of what the gateway reports: `recall` and `precision` at
- * IoU 0.3, `recall50`, `falseRegions` an image, `challenge` (the RSNA score), `challengeBest` with the cut that suits it best.
+ * `ap50`, `ap30`, `froc N` (recall at N false regions an image), and of what the gateway reports: `hitRate` and `precision` at
+ * IoU 0.3, `hitRate50`, `falseAnImage`, `rsnaMap`, and `rsnaMapBest` with the cut `rsnaCut` that suits it best.
  */
 export function boxMeasure(located: readonly LocatedImage[]): Measure {
   const [loose, half] = [detectionsOf(located, HIT), detectionsOf(located, 0.5)];
@@ -42,13 +42,13 @@ export function boxMeasure(located: readonly LocatedImage[]): Measure {
       ap50: boxAveragePrecision(half, weights),
       ap30: boxAveragePrecision(loose, weights),
       ...Object.fromEntries(FALSE_REGIONS.map((level, index) => [`froc ${level}`, recalls[index]!])),
-      recall: hit / truth,
-      recall50: hitHalf / truth,
+      hitRate: hit / truth,
+      hitRate50: hitHalf / truth,
       precision: hit / found,
-      falseRegions: (found - hit) / images,
-      challenge: meanChallenge(reported, weights),
-      challengeBest: meanChallenge(cuts[best]!, weights),
-      challengeCut: CUTS[best]!,
+      falseAnImage: (found - hit) / images,
+      rsnaMap: meanChallenge(reported, weights),
+      rsnaMapBest: meanChallenge(cuts[best]!, weights),
+      rsnaCut: CUTS[best]!,
     };
   };
 }

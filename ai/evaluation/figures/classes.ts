@@ -1,7 +1,8 @@
 // Several classes that exclude each other, as normal, bacterial, viral: who is taken for whom, and how well each is told from
 // the others, all together and one by one.
-import { areaUnderRoc, rankingOf } from './ranking.ts';
 import type { Measure } from './bootstrap.ts';
+import { areaUnderRoc, rankingOf } from './ranking.ts';
+import type { Weights } from './ranking.ts';
 
 export interface Classified {
   /** Names, in the order of the model's labels. */
@@ -35,8 +36,8 @@ export function classPairs({ classes, truth }: Classified): ClassPair[] {
 }
 
 /**
- * `accuracy`; `auc NAME` of each class against the rest; `auc ONE / OTHER` of the images of two classes alone, by the share that
- * the one has of the scores of both.
+ * `accuracy`; `auc NAME` of each class against the rest; `auc ONE / OTHER` and `accuracy ONE / OTHER` of the images of two
+ * classes alone, by the share that the one has of the scores of both.
  */
 export function classMeasure(classified: Classified): Measure {
   const { classes, truth, told, scores } = classified;
@@ -50,15 +51,27 @@ export function classMeasure(classified: Classified): Measure {
     const [a, b] = [indices.get(one)!, indices.get(other)!];
     const members = known.filter((image) => truth[image] === a || truth[image] === b);
     const share = scores[a]!.map((score, image) => score / Math.max(score + scores[b]![image]!, Number.MIN_VALUE));
-    return { name: `auc ${one} / ${other}`, ranking: rankingOf(share, truth.map((actual) => Number(actual === a)), members) };
+    const ranking = rankingOf(share, truth.map((actual) => Number(actual === a)), members);
+    const right = Uint8Array.from(share, (each, image) => Number(each >= 0.5 === (truth[image] === a)));
+    return { pair: `${one} / ${other}`, ranking, right, members };
   });
+  const rightAmongAll = Uint8Array.from(truth, (actual, image) => Number(actual === told[image]));
   return (weights) => {
-    let [right, images] = [0, 0];
-    for (const image of known) {
-      images += weights[image]!;
-      if (truth[image] === told[image]) right += weights[image]!;
+    const figures: Record<string, number> = { accuracy: shareRight({ right: rightAmongAll, members: known }, weights) };
+    for (const { name, ranking } of single) figures[name] = areaUnderRoc(ranking, weights);
+    for (const { pair, ranking, ...between } of pairs) {
+      figures[`auc ${pair}`] = areaUnderRoc(ranking, weights);
+      figures[`accuracy ${pair}`] = shareRight(between, weights);
     }
-    const areas = [...single, ...pairs].map(({ name, ranking }) => [name, areaUnderRoc(ranking, weights)] as const);
-    return { accuracy: right / images, ...Object.fromEntries(areas) };
+    return figures;
   };
+}
+
+function shareRight({ right, members }: { right: Uint8Array; members: readonly number[] }, weights: Weights): number {
+  let [sum, images] = [0, 0];
+  for (const image of members) {
+    images += weights[image]!;
+    sum += weights[image]! * right[image]!;
+  }
+  return sum / images;
 }

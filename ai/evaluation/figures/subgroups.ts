@@ -111,7 +111,7 @@ export function judgeGroups(groups: readonly Group[], scored: Scored, resamples:
   const attributes = [...new Set(groups.map(({ attribute }) => attribute))];
   return attributes.map((attribute) => ({
     attribute: attribute.name,
-    unknown: attribute.values.filter((value) => value === '').length,
+    unknown: attribute.values.filter((value, image) => value === '' && (!attribute.ofPositives || scored.truth[image])).length,
     groups: judged.filter((_, index) => groups[index]!.attribute === attribute),
   }));
 }

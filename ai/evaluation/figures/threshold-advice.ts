@@ -6,8 +6,7 @@ import type { Rates } from './rates.ts';
 import type { Weights } from './ranking.ts';
 
 export interface Advice {
-  /** undefined for the threshold of the manifest. */
-  wantedSensitivity: number | undefined;
+  wantedSensitivity: number;
   /** Interval: where other patients of this site would have put it. */
   threshold: Figure;
   sensitivity: Figure;
@@ -15,7 +14,7 @@ export interface Advice {
   ppv: Figure;
   npv: Figure;
   /** Mean over the patients that were not drawn: what new patients may expect. */
-  expected: { sensitivity: number | null; specificity: number | null; ppv: number | null } | undefined;
+  expected: { sensitivity: number | null; specificity: number | null; ppv: number | null };
 }
 
 interface Scored {
@@ -65,16 +64,18 @@ export function adviceMeasure(wanted: readonly number[], scored: Scored): Measur
   };
 }
 
-/** @param resamples of adviceMeasure @param patients with and without the finding */
-export function adviceFor(wanted: number, resamples: Resamples, patients: { positive: number; negative: number }): Advice {
+/** @param resamples of adviceMeasure */
+export function adviceFor(wanted: number, resamples: Resamples, { probability, truth, patients }: Scored & { patients: Int32Array }): Advice {
+  const chosen = resamples.point[`${wanted} threshold`]!;
+  const patientsWhere = (holds: (image: number) => boolean): number => new Set(patients.filter((_, image) => holds(image))).size;
   const mean = (rate: string): number | null => resamples.mean(`${wanted} new ${rate}`);
   return {
     wantedSensitivity: wanted,
     threshold: resamples.figure(`${wanted} threshold`),
-    sensitivity: resamples.share(`${wanted} sensitivity`, patients.positive),
-    specificity: resamples.share(`${wanted} specificity`, patients.negative),
-    ppv: resamples.figure(`${wanted} ppv`),
-    npv: resamples.figure(`${wanted} npv`),
+    sensitivity: resamples.share(`${wanted} sensitivity`, patientsWhere((image) => truth[image] === 1)),
+    specificity: resamples.share(`${wanted} specificity`, patientsWhere((image) => truth[image] === 0)),
+    ppv: resamples.share(`${wanted} ppv`, patientsWhere((image) => probability[image]! >= chosen)),
+    npv: resamples.share(`${wanted} npv`, patientsWhere((image) => probability[image]! < chosen)),
     expected: { sensitivity: mean('sensitivity'), specificity: mean('specificity'), ppv: mean('ppv') },
   };
 }

@@ -12,7 +12,8 @@ const HEIGHT = 22;
 
 export function forestTable({ subgroups, figures, images }: ModelEvaluation): string {
   const all = [...subgroups.flatMap(({ groups }) => groups.map((group) => group.figures)), figures];
-  const least = Math.max(0, Math.floor(Math.min(0.9, ...all.flatMap((each) => JUDGED.map((name) => each[name].low ?? 1))) * 10) / 10);
+  // Of a small group the interval may leave the scale: its numbers stand beside it.
+  const least = Math.max(0, Math.floor(Math.min(0.9, ...all.flatMap((each) => JUDGED.map((name) => each[name].value ?? 1))) * 10 - 1) / 10);
   const bar = (figure: Figure, name: Judged, style: string): string => barOf(figure, figures[name].value, least, style);
   const head = JUDGED.map((name) => `<th colspan="2">${NAMES[name]} <span class="scale">${least.toFixed(1)} to 1</span></th>`).join('');
   const overall = JUDGED.map((name) => cells(figures[name], bar(figures[name], name, 'all'))).join('');

@@ -18,11 +18,11 @@ ${models.map((model) => modelPart(model, evaluation)).join('\n')}
 `;
 }
 
-function modelPart(report: ModelEvaluation, { options }: Evaluation): string {
+function modelPart(report: ModelEvaluation, { options, models }: Evaluation): string {
   const { model, boxes, classes } = report;
   const section = (title: string, content: string): string => (content === '' ? '' : `<h2>${title}</h2>${content}`);
   return [
-    `<h2>${escaped(model.name)} ${escaped(model.version)}</h2>`,
+    models.length > 1 ? `<h2>${escaped(model.name)} ${escaped(model.version)}</h2>` : '',
     tiles(report),
     warningBox(report.warnings),
     section('Figures', figureSection(report)),

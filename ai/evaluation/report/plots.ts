@@ -75,8 +75,8 @@ export function frocPlot({ boxes }: ModelEvaluation): string | undefined {
   if (!boxes || boxes.froc.length === 0) return undefined;
   const x: Axis = { label: 'false regions an image', from: 1 / 16, to: 8, ticks: FROC_TICKS, logarithmic: true, tick: (value) => FRACTIONS[value] ?? String(value) };
   const plot = new Plot(x, unit('share of the opacities hit (IoU 0.3)'));
-  plot.line(boxes.froc.filter(({ falseRegions }) => falseRegions <= 8).map(({ falseRegions, recall }) => [falseRegions, recall] as const), 'main');
-  const [recall, falseRegions] = [boxes.figures['recall']!, boxes.figures['falseRegions']!];
+  plot.line(boxes.froc.filter(({ falseRegions }) => falseRegions >= 1 / 16 && falseRegions <= 8).map(({ falseRegions, recall }) => [falseRegions, recall] as const), 'main');
+  const [recall, falseRegions] = [boxes.figures['hitRate']!, boxes.figures['falseAnImage']!];
   if (recall.value !== null && falseRegions.value !== null) {
     if (recall.low !== null && recall.high !== null) plot.line([[falseRegions.value, recall.low], [falseRegions.value, recall.high]], 'spread');
     plot.dot([falseRegions.value, recall.value], 'point', `as reported: recall ${figureInWords(recall)}, ${figureInWords(falseRegions)} false regions an image`);

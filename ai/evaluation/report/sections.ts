@@ -58,14 +58,14 @@ export function figureSection({ figures, confusion, missesCounted, atPrevalence,
 }
 
 export function adviceSection({ advice, threshold, figures }: ModelEvaluation, wantedSensitivity: number): string {
-  const share = (value: number | null | undefined): string => value?.toFixed(3) ?? '–';
-  const rows = advice.map(({ wantedSensitivity: wanted = 0, threshold: told, sensitivity, specificity, ppv, expected }) => {
-    const cells = [percent(wanted), figureInWords(told), figureInWords(sensitivity), figureInWords(specificity), figureInWords(ppv), `${share(expected?.sensitivity)} / ${share(expected?.specificity)}`];
+  const share = (value: number | null): string => value?.toFixed(3) ?? '–';
+  const rows = advice.map(({ wantedSensitivity: wanted, threshold: told, sensitivity, specificity, ppv, expected }) => {
+    const cells = [percent(wanted), figureInWords(told), figureInWords(sensitivity), figureInWords(specificity), figureInWords(ppv), `${share(expected.sensitivity)} / ${share(expected.specificity)}`];
     return `<tr class="${wanted === wantedSensitivity ? 'wanted' : ''}">${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
   });
   const now = ['as it is', String(threshold), figureInWords(figures.sensitivity), figureInWords(figures.specificity), figureInWords(figures.ppv), ''];
   return `<p>The highest threshold that reaches the wanted sensitivity on these images, and what it costs. Its interval says where other patients of this site might have put it. The last column is what to expect of new patients: each resample chose its own threshold, which was then tried on the patients that it did not hold.</p>
-<table><thead><tr><th>wanted sensitivity</th><th>threshold</th><th>sensitivity here</th><th>specificity here</th><th>PPV here</th><th>sensitivity / specificity on new patients</th></tr></thead><tbody>
+<table class="advice"><thead><tr><th>wanted sensitivity</th><th>threshold</th><th>sensitivity here</th><th>specificity here</th><th>PPV here</th><th>sensitivity / specificity on new patients</th></tr></thead><tbody>
 ${rows.join('\n')}<tr>${now.map((cell) => `<td>${cell}</td>`).join('')}</tr></tbody></table>
 <p class="soft">A threshold is set by <code>operatingPoint.threshold</code> in the package's manifest.yaml. Confirm it on images that it was not chosen on.</p>`;
 }
@@ -79,17 +79,17 @@ export function groupSection(report: ModelEvaluation): string {
 const BOX_NAMES: readonly [string, string][] = [
   ['ap50', 'average precision at IoU 0.5'],
   ['ap30', 'average precision at IoU 0.3'],
-  ['recall', 'opacities hit (IoU 0.3) by what is reported'],
-  ['recall50', 'the same at IoU 0.5'],
+  ['hitRate', 'opacities hit (IoU 0.3) by what is reported'],
+  ['hitRate50', 'the same at IoU 0.5'],
   ['precision', 'reported regions that hit (IoU 0.3)'],
-  ['falseRegions', 'false regions an image, as reported'],
-  ['challenge', 'RSNA challenge mAP (IoU 0.4 to 0.75), as reported'],
+  ['falseAnImage', 'false regions an image, as reported'],
+  ['rsnaMap', 'RSNA challenge mAP (IoU 0.4 to 0.75), as reported'],
 ];
 
 export function boxSection({ boxes }: ModelEvaluation): string {
   if (!boxes) return '';
   const rows = BOX_NAMES.map(([name, words]) => [words, figureInWords(boxes.figures[name]!)]);
-  const best = [`the same with regions from score ${boxes.challengeCut} on in every image (best cut on these very images)`, figureInWords(boxes.figures['challengeBest']!)];
+  const best = [`the same with regions from score ${boxes.rsnaCut} on in every image (best cut on these very images)`, figureInWords(boxes.figures['rsnaMapBest']!)];
   const froc = FALSE_REGIONS.map((level) => [String(level), figureInWords(boxes.figures[`froc ${level}`]!)]);
   const without = boxes.withoutBoxes > 0 ? ` ${boxes.withoutBoxes} positive images have no box in the list and are left out here.` : '';
   return `<p>${boxes.trueBoxes} opacities in ${boxes.images} images.${without} Average precision and the free-response curve take every region that the model proposes; the others only those that the gateway reports.</p>
@@ -106,7 +106,7 @@ export function classSection({ classes }: ModelEvaluation): string {
   const head = classes.names.map((name) => `<th>called ${escaped(name)}</th>`).join('');
   const areas = [
     ...classes.auc.map(({ name, figure }) => [`${escaped(name)} against the rest`, figureInWords(figure)]),
-    ...classes.pairs.map(({ one, other, figure }) => [`${escaped(one)} against ${escaped(other)}, of these alone`, figureInWords(figure)]),
+    ...classes.pairs.map(({ one, other, auc, accuracy }) => [`${escaped(one)} against ${escaped(other)}, of these alone`, `${figureInWords(auc)}; accuracy ${figureInWords(accuracy)}`]),
   ];
   return `<p>${classes.images} images whose class is known; ${figureInWords(classes.accuracy)} of them called right.</p><div class="two"><div><table class="matrix"><thead><tr><th></th>${head}</tr></thead><tbody>${rows.join('\n')}</tbody></table></div><div>${table(['AUC', 'here, with 95 % interval'], areas)}</div></div>`;
 }
