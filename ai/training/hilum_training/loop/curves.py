@@ -16,10 +16,12 @@ def draw_curves(lines: list[dict[str, Any]], file: Path) -> None:
 
     steps = [line for line in lines if "rate" in line]
     checks = [{"passed": line["passed"], **line["validation"]} for line in lines if "validation" in line]
+    # Of a detector's loss only the part of the image label can be compared with validation.
+    fitted = [{**line, "loss": line.get("labelLoss", line["loss"])} for line in steps]
     figure, axes = pyplot.subplots(2, 2, figsize=(10, 7))
     figure.subplots_adjust(left=0.06, right=0.98, top=0.95, bottom=0.07, hspace=0.3)
     for axis, (title, key) in zip(axes.flat, (("Loss", "loss"), ("Accuracy", "accuracy"))):
-        for rows, name in ((steps, "training"), (checks, "validation")):
+        for rows, name in ((fitted, "training"), (checks, "validation")):
             drawn = _points(rows, key)
             if drawn:
                 axis.plot(*zip(*drawn), label=name, linewidth=1.2, marker="." if rows is checks else None)

@@ -176,9 +176,8 @@ class Detection:
             parts["taught"] = targets.taught.share * taught_loss(seen.heat, seen.distances, targets.taught)
         loss = sum(parts.values())
         right = ((seen.logit.detach() >= 0) == (targets.positive >= 0.5)).float().mean()
-        return loss, {"loss": float(loss.detach()), "accuracy": float(right)} | {
-            name: float(part.detach()) for name, part in parts.items()
-        }
+        told = {"loss": float(loss.detach()), "accuracy": float(right), "labelLoss": float(parts["image"].detach()) / IMAGE_WEIGHT}
+        return loss, told | {name: float(part.detach()) for name, part in parts.items()}
 
     def validate(self, ask: Ask, images: SampleSet, batch: int) -> Figures:
         """AUC of the image label, and AP at IoU 0.5 over the images whose boxes are all known; `score` is their mean.

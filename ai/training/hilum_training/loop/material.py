@@ -11,7 +11,7 @@ import numpy as np
 from ..data.duplicates import refuse_leaks
 from ..data.samples import Sample, SampleSet, load_images
 from ..data.sources import read_sources
-from ..data.splits import Split, part_indices, read_split
+from ..data.splits import part_indices, read_split
 from ..errors import TrainingError
 from .pool import Pool
 from .task import Task
@@ -42,22 +42,13 @@ def _require(samples: Sequence[Sample], task: Task, part: str) -> None:
             raise TrainingError(f"class {label} is empty in {part}: {len(samples)} images, none of them {label}")
 
 
-def _split(specs: list[str], files: list[Path], samples: list[Sample]) -> Split:
-    """Phantoms are nobody's patients: without a line in the split they are trained on."""
-    split = read_split(*files)
-    for sample in samples:
-        if sample.source == "phantom":
-            split.setdefault((sample.source, sample.patient), "train")
-    return split
-
-
 def load_material(specs: list[str], split_files: list[Path], size: int, cache: Path, task: Task) -> Material:
     """@raises TrainingError for bad data, a leaked patient or picture, or a class that is empty in a part"""
     found = read_sources(specs)
     left_out = Counter((s.source, s.label) for s in found if task.class_of(s) is None)
     sources = [name for name in dict.fromkeys(s.source for s in found)
                if any(s.source == name and task.class_of(s) is not None for s in found)]
-    split = _split(specs, split_files, [s for s in found if s.source in sources])
+    split = read_split(*split_files)
     # By source, so that the cache of decoded images serves whichever sources are combined.
     sets = []
     for name in sources:

@@ -36,7 +36,8 @@ class Task(Protocol):
         """The targets with `share` of what the teachers say in them; `told` is each teacher's task and its outputs."""
 
     def loss(self, outputs: tuple[Tensor, ...], targets: Any, weight: Tensor) -> tuple[Tensor, Figures]:
-        """The loss, and what the log shows of it (always `loss` and `accuracy`); `weight` is what each image counts."""
+        """The loss, and what the log shows of it: `loss`, `accuracy` and, where the loss is more than that of the image label,
+        this as `labelLoss`. `weight` is what each image counts."""
 
     def validate(self, ask: Ask, images: SampleSet, batch: int) -> Figures:
         """Quick figures; always `loss`, `accuracy` and `score`, by which the best weights are chosen (more is better)."""
