@@ -31,6 +31,8 @@ export async function shadowImage(instanceId: string, options: ShadowOptions): P
   // Not a radiograph: the models in use have refused it without a look.
   if (!route || image.frames > MAX_FRAMES) return;
   const candidates = options.models().filter(({ manifest }) => route.shadow.includes(manifest.name));
+  const missing = route.shadow.filter((name) => !candidates.some(({ manifest }) => manifest.name === name));
+  if (missing.length > 0) options.log.warn({ route: route.name, missing }, 'candidates in the shadow that are not loaded: packages count after a restart');
   for (const candidate of candidates)
     for (let frame = 1; frame <= framesToAnalyze(image.frames); frame++) await shadowFrame(image, frame, candidate, options);
 }
