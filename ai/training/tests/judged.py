@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 from tiny import arguments, radiographs
 
-from hilum_training.commands import export, judge
+from hilum_training.commands import compare, export, judge
 from hilum_training.loop.setup import fit
 
 # Lives as long as the process: a folder of pytest's would belong to one module.
@@ -23,7 +23,7 @@ def data() -> tuple[Path, Path]:
 def trained(task: str, seed: int = 1) -> Path:
     """The --out of a run of a few steps."""
     out = Path(_KEPT.name) / f"{task}-{seed}"
-    fit(arguments(data(), out, "--seed", str(seed), "--epochs", "4", task=task))
+    fit(arguments(data(), out, "--seed", str(seed), "--epochs", "1" if task == "detection" else "4", task=task))
     return out
 
 
@@ -31,7 +31,7 @@ def command(name: str, *given: str) -> Namespace:
     """What the command line would give; `given` comes last."""
     parser = ArgumentParser()
     subparsers = parser.add_subparsers()
-    for module in (judge, export):
+    for module in (judge, export, compare):
         module.add(subparsers)
-    usual = ["--cache", str(DATA / "cache"), "--threads", "1", "--draws", "100"]
+    usual = [] if name == "compare" else ["--cache", str(DATA / "cache"), "--threads", "1", "--draws", "100"]
     return parser.parse_args([name, *usual, *given])

@@ -16,7 +16,8 @@ SHARED = ("task", "labels", "size")
 
 @dataclass
 class Runs:
-    """`labels` in the order of the logits; a single logit is that of the only one that is positive."""
+    """`labels` in the order of the logits; a single logit is that of the only one that is positive. `progress` is how far
+    each run has come, whichever of its weights are taken."""
 
     folders: list[Path]
     configs: list[dict[str, Any]]
@@ -27,8 +28,9 @@ class Runs:
     def lengths(self) -> list[str]:
         """How long each was trained, in words."""
         return [
-            f"{p['epoch']} epochs, {p['step']} steps of {c['options']['batch']} images, {p['seconds'] / 60:.0f} minutes"
-            for p, c in zip(self.progress, self.configs)
+            f"{p['epoch']} epochs, {p['step']:,} steps of {c['options']['batch']} images, {p['seconds'] / 60:.0f} minutes"
+            + (f"; the weights of epoch {best + 1}" if best >= 0 else "")
+            for p, c, best in zip(self.progress, self.configs, (p["best"]["epoch"] for p in self.progress))
         ]
 
     @property
@@ -58,8 +60,8 @@ class Runs:
 
 
 def checkpoint(folder: Path, which: str) -> Path:
-    """`which` is best or last; a run without a best one yet has the last. @raises TrainingError if it has neither"""
-    for name in dict.fromkeys((which, "last")):
+    """`which` is best or last; the other where there is only that. @raises TrainingError if there is neither"""
+    for name in (which, "last" if which == "best" else "best"):
         if (folder / f"{name}.pt").is_file():
             return folder / f"{name}.pt"
     raise TrainingError(f"no {which}.pt in {folder}: is it the --out of a `train fit`?")
@@ -69,7 +71,7 @@ def load_runs(folders: Sequence[Path], which: str = "best") -> Runs:
     """@raises TrainingError if a folder holds no run, or two are not of one task, size and set of labels"""
     files = [checkpoint(folder, which) for folder in folders]
     loaded = [load_run(file) for file in files]
-    progress = [read_checkpoint(file)["progress"] for file in files]
+    progress = [read_checkpoint(checkpoint(folder, "last"))["progress"] for folder in folders]
     runs = Runs(list(folders), [config for _, config in loaded], [network for network, _ in loaded], progress)
     for folder, config in zip(folders, runs.configs):
         for key in SHARED:
