@@ -3,8 +3,8 @@ import type { AnalysisOutcome, Region } from '../../ai/analysis.ts';
 import { severityAnswer } from '../worklist/severity-answer.ts';
 import type { SeverityAnswer } from '../worklist/worklist.ts';
 
-/** What does not apply is null. */
-export interface AnalysisLine extends SeverityAnswer {
+/** What does not apply is null; severity stands only where the lungs were to be measured. */
+export interface AnalysisLine extends Partial<SeverityAnswer> {
   file: string;
   sopInstanceUid: string | null;
   /** From 1. */
@@ -25,9 +25,9 @@ export type LineSubject = Pick<AnalysisLine, 'file' | 'sopInstanceUid' | 'frame'
 export function analysisLine(subject: LineSubject, outcome: AnalysisOutcome): AnalysisLine {
   if (outcome.status === 'analyzed') {
     const { status, label, positive, threshold, probability, scores, regions, milliseconds, severity } = outcome;
-    return { ...subject, status, reason: null, label, positive, threshold, probability, scores, regions, ...severityAnswer(severity), milliseconds };
+    return { ...subject, status, reason: null, label, positive, threshold, probability, scores, regions, ...(severity && severityAnswer(severity)), milliseconds };
   }
-  const nothing = { label: null, positive: null, threshold: null, probability: null, scores: null, regions: [], ...severityAnswer(null), milliseconds: null };
+  const nothing = { label: null, positive: null, threshold: null, probability: null, scores: null, regions: [], milliseconds: null };
   return { ...subject, status: outcome.status, reason: outcome.reason, ...nothing };
 }
 
