@@ -98,10 +98,10 @@ def test_regions_of_a_map_are_those_of_the_gateway(share: float) -> None:
                [(8, 8, 30), (30, 20, 60), (40, 5, 20), (12, 26, 6)]) - 2 + rng.normal(0, 0.1, (32, 48))
     boxes, scores = map_regions(heat.astype(np.float32), MapRule(share), 256)
     script = """
-      import { maskRegions } from './ai/runtime/mask.ts';
+      import { interpolated, maskRegions } from './ai/runtime/mask.ts';
       const { values, width, height, threshold, minArea } = JSON.parse(process.argv[1]);
       const map = { values: Float32Array.from(values, (v) => 1 / (1 + Math.exp(-v))), width, height };
-      console.log(JSON.stringify(maskRegions(map, { width: 256, height: 256 }, { threshold, relative: true, minArea, maxRegions: 10 })));
+      console.log(JSON.stringify(maskRegions(interpolated(map), { width: 256, height: 256 }, { threshold, relative: true, minArea, maxRegions: 10 })));
     """
     given = {"values": heat.ravel().tolist(), "width": 48, "height": 32, "threshold": share, "minArea": MapRule(share).least_area}
     done = subprocess.run([node(), "--input-type=module", "-e", script, json.dumps(given)], cwd=ROOT, capture_output=True, text=True)

@@ -20,9 +20,26 @@ class MapRule:
     least_area: float = LEAST_AREA
 
 
+# Places on a side of the grid on which parts are looked for; the cells of a network's last layer are too few.
+FINE = 64
+
+
+def interpolated(heat: np.ndarray) -> np.ndarray:
+    """A coarse map [h, w] on a finer grid, bilinear between the centres of its cells; beyond the last centre as that cell."""
+    factor = -(-FINE // min(heat.shape))
+    if factor <= 1:
+        return heat
+    for axis, size in enumerate(heat.shape):
+        at = np.clip((np.arange(size * factor) + 0.5) / factor - 0.5, 0, size - 1)
+        before = np.floor(at).astype(int)
+        share = np.expand_dims((at - before).astype(np.float32), 1 - axis)
+        heat = heat.take(before, axis) * (1 - share) + heat.take(np.minimum(before + 1, size - 1), axis) * share
+    return heat
+
+
 def map_regions(log_odds: np.ndarray, rule: MapRule, size: int) -> tuple[np.ndarray, np.ndarray]:
     """A map [h, w] -> boxes [k, 4] in pixels of a `size` x `size` frame and scores [k] (the part's mean), best first."""
-    heat = 1 / (1 + np.exp(-log_odds.astype(np.float32)))
+    heat = interpolated(1 / (1 + np.exp(-log_odds.astype(np.float32))))
     labelled, count = ndimage.label(heat >= rule.threshold * heat.max())
     boxes, scores = [], []
     for part, (rows, columns) in enumerate(ndimage.find_objects(labelled), 1):
