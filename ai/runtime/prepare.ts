@@ -78,7 +78,7 @@ async function prepareFrame({ path, frame, input, applicability, lungs }: Prepar
     ...prepared,
     statistics: { ...inputStatistics(prepared.pixels, input.width, input.height), ...headerStatistics(file.dataset, stored) },
     sopInstanceUid: text(file.dataset, 'SOPInstanceUID') ?? '',
-    lungs: lungs && (lungsProblem(file.dataset, lungs) ?? (sameSize(lungs.input, input) ? prepared : await inputOf(display, stored, lungs.input))),
+    lungs: lungs && (lungsProblem(file.dataset, lungs) ?? (sameSize(lungs.input, input) ? prepared : await inputOf(display, stored, lungs.input).catch(noLungs))),
   };
 }
 
@@ -92,6 +92,11 @@ async function inputOf(display: DisplayFrame, { columns, rows }: StoredFrame, in
 
 function sameSize(one: Manifest['input'], other: Manifest['input']): boolean {
   return one.width === other.width && one.height === other.height && one.fit === other.fit;
+}
+
+/** The finding has its own input already. */
+function noLungs(error: Error): NoLungsInput {
+  return { reason: `the image could not be prepared for the model of the lungs (${error.message})` };
 }
 
 /** Why this frame shows no lungs that could be measured, where its header tells. */

@@ -50,10 +50,11 @@ describe('the analyzer', () => {
 
   it('finds an opacity and gives its place in pixels of the stored image', async () => {
     const outcome = await analyzed(await file(gridImage({ frames: [[6]] })));
-    const { probability, scores, milliseconds, regions: [region, ...others], ...rest } = outcome;
+    const { probability, scores, milliseconds, statistics, regions: [region, ...others], ...rest } = outcome;
     assert.deepEqual(rest, { status: 'analyzed', label: 'opacity', threshold: 0.5, positive: true, provider: 'cpu' });
     assert.ok(probability > 0.98 && probability === scores['opacity']);
     assert.ok(milliseconds >= 0);
+    assert.equal(statistics?.aspect, 0.5);
     assert.deepEqual([region?.x, region?.y, region?.width, region?.height], [64, 64, 32, 64]);
     assert.deepEqual(others, []);
   });
