@@ -76,6 +76,8 @@ async function evaluate(options: EvaluateOptions, settings: Settings, signal: Ab
     uidRoot: settings.uidRoot,
     log: pino({ level: 'error' }, pino.destination({ dest: 2, sync: true })),
   });
+  // What is under way then ends at once, rather than when it is done.
+  signal.addEventListener('abort', () => void analyzer.close(), { once: true });
   let predictions: Prediction[];
   try {
     predictions = await runAll(cases, analyzer, options, settings, signal);

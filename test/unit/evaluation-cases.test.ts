@@ -70,6 +70,7 @@ describe('data of the evaluation: folders of classes', () => {
 
   it('refuses what is no folder of classes, and names it', async () => {
     await refused({ 'a.png': '' }, /: there is neither labels\.csv nor a folder for each class/);
+    await refused({ 'test/NORMAL/a.png': '', 'train/NORMAL/b.png': '' }, /: test, train are sets, not classes: give one of them$/);
     await refused({ 'NORMAL/a.png': '', 'PNEUMONIA/x.txt': '' }, /PNEUMONIA: there is no image in it/);
     await refused({}, /nowhere: there is no such file or folder/, 'nowhere');
     await refused({ 'NORMAL/a.png': '', 'PNEUMONIA/b.png': '' }, /--by site needs a list/, '', ['site']);
@@ -119,6 +120,7 @@ describe('data of the evaluation: lists', () => {
     await refused(list('a.png,1,3', 'file,label,x'), /row 1: boxes need columns x, y, width and height; there is none for y/);
     await refused(list('a.png,,,,,,'), /labels\.csv row 2, column label: is empty/);
     await refused(list('a.png,1,,,,,\nz.png,1,,,,,'), /row 3, column file: there is no file "z\.png" below/);
+    await refused(list('/no/where.png,1,,,,,'), /row 2, column file: there is no file "\/no\/where\.png"$/);
     await refused(list('same.png,1,,,,,'), /row 2, column file: "same\.png" may be .*b\/same\.png or .*c\/same\.png/);
     await refused(list('a.png,1,3,4,,7,'), /row 2, column width: is empty, but the box is there/);
     await refused(list('a.png,1,3,4,0,7,'), /row 2, column width: a box with a width of 0/);

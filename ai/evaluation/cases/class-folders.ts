@@ -9,6 +9,9 @@ import { patientOfName } from './patient-of-name.ts';
 /** What lies beside images and is none. */
 const NO_IMAGES = new Set(['.txt', '.csv', '.tsv', '.json', '.md', '.xml', '.db', '.ini', '.htm', '.html', '.pdf', '.zip', '.yaml', '.yml', '.xls', '.xlsx', '.log']);
 
+/** The folders above those of the classes, as data sets come. */
+const SETS = new Set(['train', 'training', 'val', 'valid', 'validation', 'test', 'testing']);
+
 export interface ClassFolders {
   cases: EvaluationCase[];
   leftOut: { name: string; reason: string }[];
@@ -20,6 +23,7 @@ export async function readClassFolders(folder: string): Promise<ClassFolders> {
   const classes = entries.filter((entry) => !entry.isFile() && !entry.name.startsWith('.')).map(({ name }) => name).sort();
   if (classes.length === 0)
     throw new EvaluationInputError(`${folder}: there is neither labels.csv nor a folder for each class (such as NORMAL and PNEUMONIA)`);
+  if (classes.every((name) => SETS.has(name.toLowerCase()))) throw new EvaluationInputError(`${folder}: ${classes.join(', ')} are sets, not classes: give one of them`);
   const found: ClassFolders = { cases: [], leftOut: [] };
   for (const entry of entries) if (entry.isFile()) found.leftOut.push({ name: entry.name, reason: 'in no folder of a class' });
   for (const name of classes) {

@@ -1,7 +1,7 @@
 // The file that a list means by a name: as it stands, or, where the list gives only a name or an identifier, the one below the
 // list's folder that is called so.
 import { readdir, stat } from 'node:fs/promises';
-import { join, parse } from 'node:path';
+import { join, parse, resolve } from 'node:path';
 
 export class FileFinder {
   readonly #folder: string;
@@ -14,7 +14,7 @@ export class FileFinder {
 
   /** @returns the path, undefined where there is none, or those between which the name does not tell */
   async find(name: string): Promise<string | { several: string[] } | undefined> {
-    const path = join(this.#folder, name);
+    const path = resolve(this.#folder, name);
     if (await stat(path).then((entry) => entry.isFile(), () => false)) return path;
     if (/[\\/]/.test(name)) return undefined;
     this.#index ??= await this.#read();

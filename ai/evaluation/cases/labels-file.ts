@@ -1,5 +1,5 @@
 // A list of images with their truth: a CSV, one row an image or, where there are boxes, one row a box.
-import { dirname, isAbsolute, join } from 'node:path';
+import { dirname, isAbsolute } from 'node:path';
 import { EvaluationInputError } from './case.ts';
 import type { CaseBox, EvaluationCase } from './case.ts';
 import { columnsOf } from './columns.ts';
@@ -40,10 +40,10 @@ export async function readLabelsFile(path: string, by: readonly string[]): Promi
       reader.join(known, row);
       continue;
     }
-    const file = isAbsolute(name) ? name : await finder.find(name);
-    if (file === undefined) throw reader.problem(row, 'file', `there is no file "${name}" below ${dirname(path)}`);
+    const file = await finder.find(name);
+    if (file === undefined) throw reader.problem(row, 'file', isAbsolute(name) ? `there is no file "${name}"` : `there is no file "${name}" below ${dirname(path)}`);
     if (typeof file !== 'string') throw reader.problem(row, 'file', `"${name}" may be ${file.several.slice(0, 2).join(' or ')}`);
-    found.set(`${name}#${frame}`, reader.newCase(row, name, join(file), frame));
+    found.set(`${name}#${frame}`, reader.newCase(row, name, file, frame));
   }
   const cases = [...found.values()];
   return { cases, leftOut: [...leftOut].map(([name, reason]) => ({ name, reason })), hasBoxes: cases.some(({ boxes }) => boxes.length > 0) };

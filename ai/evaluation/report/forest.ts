@@ -18,8 +18,9 @@ export function forestTable({ subgroups, figures, images }: ModelEvaluation): st
   const head = JUDGED.map((name) => `<th colspan="2">${NAMES[name]} <span class="scale">${least.toFixed(1)} to 1</span></th>`).join('');
   const overall = JUDGED.map((name) => cells(figures[name], bar(figures[name], name, 'all'))).join('');
   const rows = subgroups.flatMap(({ attribute, groups, unknown }) => [
-    `<tr class="attribute"><th colspan="9">${escaped(attribute)}${unknown > 0 ? ` <span class="scale">not known of ${unknown} images</span>` : ''}</th></tr>`,
-    ...groups.map((group) => groupRow(group, bar)),
+    attributeRow(attribute, [...(groups.length === 1 ? [`${groups[0]!.images} images, all ${groups[0]!.value}`] : []), ...(unknown > 0 ? [`not known of ${unknown} images`] : [])]),
+    // A group without a rest is what all images are.
+    ...(groups.length === 1 ? [] : groups.map((group) => groupRow(group, bar))),
   ]);
   return [
     `<table class="forest"><thead><tr><th></th><th>images</th><th>positive</th>${head}</tr></thead><tbody>`,
@@ -27,6 +28,10 @@ export function forestTable({ subgroups, figures, images }: ModelEvaluation): st
     ...rows,
     '</tbody></table>',
   ].join('\n');
+}
+
+function attributeRow(attribute: string, notes: readonly string[]): string {
+  return `<tr class="attribute"><th colspan="9">${escaped(attribute)} <span class="scale">${escaped(notes.join('; '))}</span></th></tr>`;
 }
 
 function groupRow(group: GroupFigures, bar: (figure: Figure, name: Judged, style: string) => string): string {
