@@ -1,4 +1,4 @@
-"""The command: `train SUB …`, or `python3 -m hilum_training SUB …`. Every module of `commands` is one sub-command."""
+"""The command: `train SUB …`, or `python3 -m hilum_training SUB …`. Every module of `commands` is a sub-command."""
 import sys
 from argparse import ArgumentParser
 from importlib import import_module
@@ -9,7 +9,9 @@ from .errors import TrainingError
 
 
 def parser() -> ArgumentParser:
-    top = ArgumentParser(prog="train", description="Data in, trained, judged, packaged: Hilum's chest radiograph models.")
+    top = ArgumentParser(
+        prog="train", description="Data in, trained, judged, packaged: Hilum's chest radiograph models."
+    )
     subparsers = top.add_subparsers(dest="command", required=True, metavar="SUB")
     for module in iter_modules(commands.__path__):
         import_module(f"{commands.__name__}.{module.name}").add(subparsers)

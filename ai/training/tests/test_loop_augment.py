@@ -24,7 +24,7 @@ def squares(n: int) -> tuple[torch.Tensor, list[np.ndarray]]:
 
 
 def around(image: torch.Tensor, near: np.ndarray) -> np.ndarray:
-    """The box of what is white within six pixels of `near`: what comes in from outside the frame may be white as well."""
+    """The box of what is white within six pixels of `near`: from outside the frame, white may come in as well."""
     x1, y1, x2, y2 = (int(v) for v in np.clip(near + [-6, -6, 6, 6], 0, SIZE))
     white = np.zeros((SIZE, SIZE), bool)
     white[y1:y2, x1:x2] = image[0, y1:y2, x1:x2].numpy() > 0.5
@@ -36,10 +36,18 @@ def noise(n: int = 4) -> torch.Tensor:
     return torch.rand(n, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(5))
 
 
-@pytest.mark.parametrize("how", [
-    replace(NOTHING, flip=0.5), replace(NOTHING, upside_down=0.5), replace(NOTHING, shift=0.1), replace(NOTHING, scale=0.2),
-    replace(NOTHING, stretch=0.1), replace(NOTHING, flip=0.5, shift=0.08, scale=0.2, stretch=0.1),
-], ids=["flip", "upside down", "shift", "scale", "stretch", "all"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        replace(NOTHING, flip=0.5),
+        replace(NOTHING, upside_down=0.5),
+        replace(NOTHING, shift=0.1),
+        replace(NOTHING, scale=0.2),
+        replace(NOTHING, stretch=0.1),
+        replace(NOTHING, flip=0.5, shift=0.08, scale=0.2, stretch=0.1),
+    ],
+    ids=["flip", "upside down", "shift", "scale", "stretch", "all"],
+)
 def test_boxes_go_where_the_image_goes(how: Augmentation) -> None:
     images, boxes = squares(16)
     moved, placed = augment(images, boxes, how, np.random.default_rng(1))
@@ -60,7 +68,9 @@ def test_a_box_out_of_the_frame_is_dropped_and_one_at_the_edge_is_cut() -> None:
 def test_rotation_turns_about_the_middle() -> None:
     images = torch.zeros(8, 1, SIZE, SIZE)
     images[:, 0, SIZE // 2 - 2:SIZE // 2 + 2] = 1  # a level bar
-    turned, _ = augment(images, [np.zeros((0, 4), np.float32)] * 8, replace(NOTHING, rotate=20), np.random.default_rng(0))
+    turned, _ = augment(
+        images, [np.zeros((0, 4), np.float32)] * 8, replace(NOTHING, rotate=20), np.random.default_rng(0)
+    )
     assert torch.allclose(turned[:, 0, SIZE // 2, SIZE // 2], torch.ones(8), atol=0.05)
     ends = turned[:, 0, SIZE // 2, 4]
     assert (ends < 0.5).any()
@@ -72,7 +82,9 @@ def test_everything_stays_between_black_and_white_and_the_same_seed_gives_the_sa
     again, b = augment(images.clone(), boxes, PRESETS["strong"], np.random.default_rng([7, 1]))
     other, _ = augment(images.clone(), boxes, PRESETS["strong"], np.random.default_rng([7, 2]))
     assert 0 <= first.min() and first.max() <= 1
-    assert torch.equal(first, again) and all(np.array_equal(x, y) for x, y in zip(a, b)) and not torch.equal(first, other)
+    assert (
+        torch.equal(first, again) and all(np.array_equal(x, y) for x, y in zip(a, b)) and not torch.equal(first, other)
+    )
 
 
 def test_nothing_changes_nothing() -> None:
@@ -84,14 +96,20 @@ def test_nothing_changes_nothing() -> None:
 @pytest.mark.parametrize("name", ["window", "gamma", "contrast"])
 def test_display_curves_keep_the_order_of_grays(name: str) -> None:
     ramp = torch.linspace(0, 1, SIZE).expand(16, 1, SIZE, SIZE).clone()
-    shown, _ = augment(ramp, [np.zeros((0, 4), np.float32)] * 16, replace(NOTHING, **{name: 1.0 if name == "contrast" else 0.3}),
-                       np.random.default_rng(0))
+    shown, _ = augment(
+        ramp,
+        [np.zeros((0, 4), np.float32)] * 16,
+        replace(NOTHING, **{name: 1.0 if name == "contrast" else 0.3}),
+        np.random.default_rng(0),
+    )
     assert (shown[..., 1:-1].diff(dim=-1) >= -1e-6).all() and (shown - ramp).abs().max() > 0.03
 
 
 def test_inversion_exchanges_black_and_white() -> None:
     images = noise()
-    shown, _ = augment(images.clone(), [np.zeros((0, 4), np.float32)] * 4, replace(NOTHING, invert=1.0), np.random.default_rng(0))
+    shown, _ = augment(
+        images.clone(), [np.zeros((0, 4), np.float32)] * 4, replace(NOTHING, invert=1.0), np.random.default_rng(0)
+    )
     assert torch.allclose(shown, 1 - images, atol=2e-3)
 
 

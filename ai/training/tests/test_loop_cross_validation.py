@@ -18,7 +18,10 @@ def test_every_patient_validates_once_and_the_test_part_never() -> None:
     drawn = fold_splits(samples, split, 4, 1)
     validating = [[p for p, part in one.items() if part == "validation"] for one in drawn]
     assert sorted(p for fold in validating for p in fold) == sorted(p for p, part in split.items() if part != "test")
-    assert all({p for p, part in one.items() if part == "test"} == {p for p, part in split.items() if part == "test"} for one in drawn)
+    assert all(
+        {p for p, part in one.items() if part == "test"} == {p for p, part in split.items() if part == "test"}
+        for one in drawn
+    )
     assert [len(fold) for fold in validating] == [4, 4, 4, 4]
     with pytest.raises(TrainingError, match="--folds 1: there are 16 patients"):
         fold_splits(samples, split, 1, 1)
@@ -51,4 +54,7 @@ def test_a_broken_cross_validation_goes_on_at_its_fold_and_tells_mean_and_interv
     assert all(list(one.values()).count("validation") == 12 for one in parts)
     assert "auc: 0." in capsys.readouterr().out or auc["mean"] == 1.0
     with pytest.raises(TrainingError, match="divides other patients"):
-        cross_validate(arguments(data, tmp_path / "out", "--folds", "4", "--epochs", "1", command="cross-validate"), lambda step: False)
+        cross_validate(
+            arguments(data, tmp_path / "out", "--folds", "4", "--epochs", "1", command="cross-validate"),
+            lambda step: False,
+        )

@@ -32,7 +32,9 @@ def same_weights(a: Path, b: Path) -> bool:
     ("type", [2, 4], ["--epochs", "2", "--loss", "focal", "--label-smoothing", "0.05", "--mixup", "0.3"]),
     ("detection", [2], ["--epochs", "1", "--optimiser", "sgd", "--rate", "0.01"]),
 ])
-def test_a_broken_run_goes_on_as_if_it_had_never_stopped(data, tmp_path: Path, task: str, breaks: list[int], more: list[str]) -> None:
+def test_a_broken_run_goes_on_as_if_it_had_never_stopped(
+    data, tmp_path: Path, task: str, breaks: list[int], more: list[str]
+) -> None:
     epochs = ["--augment", "strong", *more]
     whole = arguments(data, tmp_path / "whole", *epochs, task=task)
     broken = arguments(data, tmp_path / "broken", *epochs, task=task)
@@ -76,7 +78,8 @@ def test_a_run_leaves_what_is_needed_to_use_judge_and_look_at_it(data, tmp_path:
     assert config["options"]["optimiser"] == "adamw" and config["seed"] == 1
     assert {"loss", "accuracy", "auc", "aucType", "sensitivity", "specificity"} <= figures.keys()
     assert (tmp_path / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
-    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["best.pt", "curves.png", "last.pt", "log.jsonl", "tensorboard"]
+    left = {p.name for p in (tmp_path / "run").iterdir()}
+    assert left == {"best.pt", "curves.png", "last.pt", "log.jsonl", "tensorboard"}
     told = capsys.readouterr().out
     assert "left" in told and "validation" in told and "24 images to learn from, 12 to validate on" in told
 
@@ -106,7 +109,7 @@ def test_a_run_is_not_gone_on_with_as_another_one(data, tmp_path: Path) -> None:
     assert (tmp_path / "run" / "last.pt").read_bytes() == kept
 
 
-def test_a_loss_that_is_no_number_ends_the_run_at_its_step_and_leaves_the_last_good_checkpoint(data, tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_names_its_step_and_leaves_the_last_good_checkpoint(data, tmp_path: Path) -> None:
     bad = arguments(data, tmp_path / "run", "--optimiser", "sgd", "--rate", "1e38", "--clip", "0", "--save-every", "1")
     with pytest.raises(TrainingError, match=r"is (nan|inf) at step 1: .*last\.pt is as it was; try a lower --rate"):
         fit(bad)
@@ -118,8 +121,8 @@ def test_a_loss_that_is_no_number_ends_the_run_at_its_step_and_leaves_the_last_g
 
 
 def test_patience_ends_a_run_that_gets_no_better(data, tmp_path: Path) -> None:
-    fit(arguments(data, tmp_path / "run", "--epochs", "30", "--rate", "1e-9", "--ema", "0", "--choose-by", "loss", "--patience", "1",
-                  "--optimiser", "sgd", "--freeze-backbone", "always"))
+    more = "--epochs 30 --rate 1e-9 --ema 0 --choose-by loss --patience 1 --optimiser sgd --freeze-backbone always"
+    fit(arguments(data, tmp_path / "run", *more.split()))
     end = lines(tmp_path / "run")[-1]
     assert end["early"] and end["step"] < 90
 
@@ -141,7 +144,8 @@ def test_an_empty_class_is_named_and_nothing_is_written(tmp_path: Path) -> None:
 def test_it_starts_from_another_runs_weights_whatever_fits(data, tmp_path: Path, capsys) -> None:
     fit(arguments(data, tmp_path / "type", "--epochs", "1", task="type"))
     given = load_run(tmp_path / "type" / "best.pt")[0].state_dict()
-    fit(arguments(data, tmp_path / "next", "--epochs", "1", "--weights", str(tmp_path / "type" / "best.pt"), "--freeze-backbone", "always"))
+    weights = ["--weights", str(tmp_path / "type" / "best.pt"), "--freeze-backbone", "always"]
+    fit(arguments(data, tmp_path / "next", "--epochs", "1", *weights))
     assert "weights: 27 of 29 tensors; not there: head.4.weight, head.4.bias" in capsys.readouterr().out
     now = load_run(tmp_path / "next" / "best.pt")[0].state_dict()
     frozen = [k for k in given if k.startswith("backbone.") and not k.endswith("num_batches_tracked")]
@@ -156,10 +160,10 @@ def test_a_student_learns_what_its_teachers_say_instead_of_the_labels(data, tmp_
         teachers += ["--teacher", str(tmp_path / seed / "best.pt")]
     x = torch.rand(16, 1, 32, 32)
     told = [1 - load_run(Path(file))[0](x)[0].softmax(1)[:, 0] for file in teachers[1::2]]
-    fit(arguments(data, tmp_path / "student", "--epochs", "6", "--augment", "none", *teachers, "--distil-weight", "1", "--ema", "0"))
+    alike = "--epochs 6 --augment none --ema 0".split()
+    fit(arguments(data, tmp_path / "student", *alike, *teachers, "--distil-weight", "1"))
     student = load_run(tmp_path / "student" / "last.pt")[0](x)[0].sigmoid()[:, 0]
-    plain = arguments(data, tmp_path / "plain", "--epochs", "6", "--augment", "none", "--ema", "0")
-    fit(plain)
+    fit(arguments(data, tmp_path / "plain", *alike))
     unlike = load_run(tmp_path / "plain" / "last.pt")[0](x)[0].sigmoid()[:, 0]
     wanted = sum(told) / 2
     assert (student - wanted).abs().mean() < (unlike - wanted).abs().mean()

@@ -27,7 +27,10 @@ def test_cross_entropy_is_pytorchs_and_focal_counts_the_easy_less() -> None:
     p = three.softmax(1).gather(1, classes[:, None])[:, 0]
     assert torch.allclose(ClassLoss(gamma=2.0)(three, hot), -(1 - p) ** 2 * p.log(), atol=1e-6)
     easy, hard = torch.tensor([[4.0]]), torch.tensor([[-1.0]])
-    ratio = [float(ClassLoss(gamma=g)(hard, torch.ones(1, 1)) / ClassLoss(gamma=g)(easy, torch.ones(1, 1))) for g in (0.0, 2.0)]
+    ratio = [
+        float(ClassLoss(gamma=g)(hard, torch.ones(1, 1)) / ClassLoss(gamma=g)(easy, torch.ones(1, 1)))
+        for g in (0.0, 2.0)
+    ]
     assert ratio[1] > 100 * ratio[0]
 
 
@@ -110,7 +113,8 @@ def test_a_bounded_source_shows_as_many_of_each_class_and_others_the_next_time()
 
 def test_the_best_is_the_highest_score_then_the_lowest_loss_and_patience_ends() -> None:
     best = Best()
-    assert [best.saw(*seen) for seen in ((0.8, 1.0, 0), (0.9, 1.2, 1), (0.9, 0.7, 2), (0.9, 0.8, 3), (0.85, 0.1, 4))] == [
-        True, True, True, False, False]
+    assert [
+        best.saw(*seen) for seen in ((0.8, 1.0, 0), (0.9, 1.2, 1), (0.9, 0.7, 2), (0.9, 0.8, 3), (0.85, 0.1, 4))
+    ] == [True, True, True, False, False]
     assert (best.epoch, best.waited) == (2, 2)
     assert best.exhausted(2) and not best.exhausted(3) and not best.exhausted(0)

@@ -97,7 +97,9 @@ def test_vgg19_takes_weights_without_normalisation_in_the_right_order(tmp_path: 
     ours = [m.weight for m in network.backbone.modules() if isinstance(m, nn.Conv2d)]
     given = [v for k, v in theirs.items() if k.endswith("weight")]
     assert len(ours) == len(given) == 16
-    assert all(torch.equal(o, g) for o, g in zip(ours[1:], given[1:])) and torch.equal(ours[0], given[0].sum(1, keepdim=True))
+    assert all(torch.equal(o, g) for o, g in zip(ours[1:], given[1:])) and torch.equal(
+        ours[0], given[0].sum(1, keepdim=True)
+    )
 
 
 def test_a_classifiers_backbone_serves_the_detector(tmp_path: Path) -> None:
@@ -147,7 +149,12 @@ def test_the_summary_counts_parameters_and_multiply_adds() -> None:
     sums = totals(network, told)
     assert sums["parameters"] == sum(p.numel() for p in network.parameters()) == sum(one.parameters for one in told)
     first = told[0]
-    assert (first.name, first.kind, first.shape, first.operations) == ("backbone.0", "Conv2d", (32, 64, 64), 64 * 64 * 32 * 9)
+    assert (first.name, first.kind, first.shape, first.operations) == (
+        "backbone.0",
+        "Conv2d",
+        (32, 64, 64),
+        64 * 64 * 32 * 9,
+    )
     assert sum(one.kind == "Linear" for one in told) == 2
 
 
@@ -156,6 +163,10 @@ def test_summary_prints_layers_and_a_line_for_each_size_or_one_line_of_error(cap
     plain = capsys.readouterr().out
     assert "backbone.0" in plain and "plain-cnn at 128 x 128: 569,057 parameters" in plain
     wrong = subprocess.run([sys.executable, TRAIN, "summary", "--arch", "resnet19"], capture_output=True, text=True)
-    assert wrong.returncode == 1 and wrong.stderr.startswith("train: no architecture 'resnet19'") and wrong.stderr.count("\n") == 1
+    assert (
+        wrong.returncode == 1
+        and wrong.stderr.startswith("train: no architecture 'resnet19'")
+        and wrong.stderr.count("\n") == 1
+    )
     summary.run(Namespace(arch="plain-cnn", task="type", size=[64], hidden=[], json=True))
     assert json.loads(capsys.readouterr().out)["plain-cnn"]["64"]["parameters"] == 536032 + 3 * 257

@@ -14,7 +14,7 @@ SIDE = 48
 
 
 def radiographs(folder: Path, count: int = 48, labels: tuple[str, ...] = LABELS) -> tuple[Path, Path]:
-    """A CSV of images and the split that goes with it: noise, in which bacterial is a dark square and viral a bright one."""
+    """A CSV of images and the split that goes with it: noise; a dark square is bacterial, a bright one viral."""
     folder.mkdir(parents=True, exist_ok=True)
     rng, rows = np.random.default_rng(0), []
     for i in range(count):
@@ -35,7 +35,9 @@ def radiographs(folder: Path, count: int = 48, labels: tuple[str, ...] = LABELS)
     return images, split
 
 
-def arguments(data: tuple[Path, Path], out: Path, *more: str, command: str = "fit", task: str = "pneumonia") -> Namespace:
+def arguments(
+    data: tuple[Path, Path], out: Path, *more: str, command: str = "fit", task: str = "pneumonia"
+) -> Namespace:
     """What the command line would give; `more` comes last and wins."""
     parser = ArgumentParser()
     subparsers = parser.add_subparsers()

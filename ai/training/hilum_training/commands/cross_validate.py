@@ -5,7 +5,9 @@ from ..loop.options import add_run_options
 
 
 def add(subparsers: _SubParsersAction) -> None:
-    p = subparsers.add_parser("cross-validate", help="train once a fold of everything outside the test part, and tell mean and interval")
+    p = subparsers.add_parser(
+        "cross-validate", help="train once a fold of everything outside the test part, and tell mean and interval"
+    )
     p.add_argument("--folds", type=int, default=5, metavar="K")
     p.add_argument("--out", required=True, help="folder: cross-validation.json, and a run for each fold")
     p.add_argument("--split", action="append", required=True, metavar="FILE", help="its test part is left alone")
@@ -14,7 +16,7 @@ def add(subparsers: _SubParsersAction) -> None:
 
 
 def run(a: Namespace) -> None:
-    """Folds that are finished are not trained again. @raises TrainingError; exits with 128 + signal if stopped by one"""
+    """Finished folds are not trained again. @raises TrainingError; exits with 128 + signal if stopped by one"""
     from ..loop.cross_validation import cross_validate
     from ..loop.signals import Interruption
 

@@ -6,8 +6,16 @@ from ..loop.options import add_run_options
 
 def add(subparsers: _SubParsersAction) -> None:
     p = subparsers.add_parser("fit", help="train, or go on with the run in --out")
-    p.add_argument("--out", required=True, help="folder of the run: last.pt, best.pt, log.jsonl, curves.png, tensorboard/")
-    p.add_argument("--split", action="append", required=True, metavar="FILE", help="which patient is in which part; see `train split`")
+    p.add_argument(
+        "--out", required=True, help="folder of the run: last.pt, best.pt, log.jsonl, curves.png, tensorboard/"
+    )
+    p.add_argument(
+        "--split",
+        action="append",
+        required=True,
+        metavar="FILE",
+        help="which patient is in which part; see `train split`",
+    )
     add_run_options(p)
     p.set_defaults(run=run)
 

@@ -1,8 +1,8 @@
 """What a run leaves behind at a step, so that it can go on as if it had never stopped; and what a run is, so that it
 cannot go on as another one.
 
-A file holds `config` (what the network is and what it was trained on), `network`, `average` (its moving average: the one
-to use), `progress`, and in last.pt also `optimizer` and `scaler`.
+A file holds `config` (what the network is and what it was trained on), `network`, `average` (its moving average: the
+one to use), `progress`, and in last.pt also `optimizer` and `scaler`.
 """
 import os
 from dataclasses import asdict, dataclass, field
@@ -21,8 +21,8 @@ MAY_CHANGE = {"epochs", "minutes", "patience", "threads", "device", "cache", "ou
 
 @dataclass
 class Progress:
-    """Where a run stands. `position` counts the images of this epoch that were shown; `recent` is what the steps since the
-    last line of the log said; `log_bytes` is the length of the log, so that what a killed run wrote afterwards is dropped."""
+    """Where a run stands. `position` counts the images of this epoch that were shown; `recent` is what the steps since
+    the last line of the log said; from `log_bytes` on the log is of steps that were not kept, and is dropped."""
 
     step: int = 0
     epoch: int = 0
@@ -65,8 +65,12 @@ def read_last(file: Path, config: dict[str, Any]) -> tuple[dict[str, Any], Progr
         raise TrainingError(f"{file} is no checkpoint from which `train fit` can go on")
     then = kept["config"]
     changed = _differences(then["options"], config["options"])
-    changed += _differences({k: v for k, v in then.items() if k != "options"}, {k: v for k, v in config.items() if k != "options"})
+    changed += _differences(
+        {k: v for k, v in then.items() if k != "options"}, {k: v for k, v in config.items() if k != "options"}
+    )
     if changed:
-        raise TrainingError(f"{file.parent} holds another run ({'; '.join(changed[:3])}): give another --out, or the same options")
+        raise TrainingError(
+            f"{file.parent} holds another run ({'; '.join(changed[:3])}): give another --out, or the same options"
+        )
     progress = dict(kept["progress"])
     return kept, Progress(**{**progress, "best": Best(**progress["best"])})

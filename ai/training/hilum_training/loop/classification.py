@@ -24,8 +24,8 @@ def pneumonia_probability(logits: Tensor) -> Tensor:
 
 
 def by_source(samples: list[Sample], told: np.ndarray, truth: np.ndarray) -> Figures:
-    """AUC of each source, `auc`, that of all, and `aucMean`, the mean of the sources': in the set as a whole, knowing the
-    source may help."""
+    """AUC of each source, `auc`, that of all, and `aucMean`, the mean of the sources': in the set as a whole, knowing
+    the source may help."""
     figures = {"auc": float(auc(told, truth, ones(len(truth)))[0])}
     sources = np.array([s.source for s in samples])
     each = []
@@ -87,8 +87,13 @@ class Classification:
             raise TrainingError("the network answers NaN on the validation part")
         targets = self.targets(images.samples, [], images.size)
         told = probabilities(logits)
-        positive, truth = pneumonia_probability(logits)[:, 0].double().numpy(), np.array([float(s.positive) for s in images.samples])
-        figures = {"n": len(truth), "loss": float(self._loss(logits, targets).mean()), "accuracy": self._accuracy(told, targets)}
+        positive = pneumonia_probability(logits)[:, 0].double().numpy()
+        truth = np.array([float(s.positive) for s in images.samples])
+        figures = {
+            "n": len(truth),
+            "loss": float(self._loss(logits, targets).mean()),
+            "accuracy": self._accuracy(told, targets),
+        }
         figures |= by_source(images.samples, positive, truth)
         at_half = at_threshold(positive, truth, 0.5, ones(len(truth)))
         figures |= {name: float(at_half[name][0]) for name in ("sensitivity", "specificity")}

@@ -19,7 +19,7 @@ NAME = "cross-validation.json"
 
 
 def fold_splits(samples: list[Sample], split: Split, count: int, seed: int) -> list[Split]:
-    """For each fold: it validates, the other folds train, the test part stays. @raises TrainingError for too few patients"""
+    """For each fold: it validates, the others train, the test part stays. @raises TrainingError for too few patients"""
     # Phantoms are nobody's patients: they may teach, but nothing is to be proved on them.
     ours = [s for s in samples if s.source != "phantom" and split.get(patient_of(s), "train") != "test"]
     patients = {patient_of(s) for s in ours}
@@ -31,7 +31,7 @@ def fold_splits(samples: list[Sample], split: Split, count: int, seed: int) -> l
 
 
 def interval(values: list[float]) -> dict[str, Any]:
-    """Mean and 95 % interval of the mean over the folds (Student's t; folds share images, so it is a little too narrow)."""
+    """Mean and 95 % interval of the mean over the folds (Student's t). Folds share images: a little too narrow."""
     mean, n = float(np.mean(values)), len(values)
     half = float(t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
     return {"mean": round(mean, 4), "low": round(mean - half, 4), "high": round(mean + half, 4),
@@ -50,7 +50,9 @@ def _split_file(folder: Path, split: Split) -> Path:
     if not file.exists():
         write_split(file, split)
     elif read_split(file) != split:
-        raise TrainingError(f"{file} divides other patients: give another --out, or the same --data, --split, --folds and --seed")
+        raise TrainingError(
+            f"{file} divides other patients: give another --out, or the same --data, --split, --folds and --seed"
+        )
     return file
 
 
@@ -72,8 +74,16 @@ def cross_validate(a: Namespace, stop: Stop) -> dict[str, Any] | None:
         results.append(figures)
     common = [name for name in results[0] if name not in ("n", "score") and all(name in r for r in results)]
     summary = {
-        "arch": a.arch, "task": a.task, "size": a.size, "data": a.data, "folds": a.folds, "seed": a.seed, "epochs": a.epochs,
-        "minutes": a.minutes, "images": [r["n"] for r in results], "weights": "last",
+        "arch": a.arch,
+        "task": a.task,
+        "size": a.size,
+        "data": a.data,
+        "folds": a.folds,
+        "seed": a.seed,
+        "epochs": a.epochs,
+        "minutes": a.minutes,
+        "images": [r["n"] for r in results],
+        "weights": "last",
         "figures": {name: interval([r[name] for r in results]) for name in common},
     }
     _write(out / NAME, summary)

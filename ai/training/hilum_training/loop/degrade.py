@@ -1,4 +1,4 @@
-"""What a worse detector, a scanner or a lossy archive does to an image; each for a batch float32 [n, 1, s, s] in 0 to 1."""
+"""What a worse detector, a scanner or a lossy archive does to images, float32 [n, 1, s, s] in 0 to 1."""
 import math
 
 import numpy as np
@@ -7,11 +7,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 # JPEG's luminance quantisation at quality 50 (ITU-T T.81 table K.1), by rows.
+# fmt: off
 _QUANTISATION = (
-    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
-    18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101,
+    16, 11, 10, 16, 24, 40, 51, 61,
+    12, 12, 14, 19, 26, 58, 60, 55,
+    14, 13, 16, 24, 40, 57, 69, 56,
+    14, 17, 22, 29, 51, 87, 80, 62,
+    18, 22, 37, 56, 68, 109, 103, 77,
+    24, 35, 55, 64, 81, 104, 113, 92,
+    49, 64, 78, 87, 103, 121, 120, 101,
     72, 92, 95, 98, 112, 100, 103, 99,
 )
+# fmt: on
 REACH = 3  # of the blurring kernel, in pixels: twice the largest standard deviation
 
 

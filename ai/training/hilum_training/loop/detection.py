@@ -21,8 +21,8 @@ from .task import Ask, Figures
 
 # TTFNet's alpha: the share of a box over which the target is spread (a Gaussian with sigma = alpha * side / 6).
 SPREAD = 0.54
-# The image label is worth as much as the heat map. Boxes count for more: what keeps AP at IoU 0.5 down is where the sides
-# are, not whether an opacity is found (AP at IoU 0.3 is twice as high).
+# The image label is worth as much as the heat map. Boxes count for more: what keeps AP at IoU 0.5 down is where the
+# sides are, not whether an opacity is found (AP at IoU 0.3 is twice as high).
 BOX_WEIGHT, IMAGE_WEIGHT = 6.0, 1.5
 SHIFT_WEIGHT, QUALITY_WEIGHT = 3.0, 4.0
 # A box that shares less than this with every opacity is not put right but told to be wrong.
@@ -176,7 +176,11 @@ class Detection:
             parts["taught"] = targets.taught.share * taught_loss(seen.heat, seen.distances, targets.taught)
         loss = sum(parts.values())
         right = ((seen.logit.detach() >= 0) == (targets.positive >= 0.5)).float().mean()
-        told = {"loss": float(loss.detach()), "accuracy": float(right), "labelLoss": float(parts["image"].detach()) / IMAGE_WEIGHT}
+        told = {
+            "loss": float(loss.detach()),
+            "accuracy": float(right),
+            "labelLoss": float(parts["image"].detach()) / IMAGE_WEIGHT,
+        }
         return loss, told | {name: float(part.detach()) for name, part in parts.items()}
 
     def validate(self, ask: Ask, images: SampleSet, batch: int) -> Figures:

@@ -1,8 +1,8 @@
 """Which validation was the best so far, and whether it is long ago."""
 from dataclasses import dataclass
 
-# A gain below this is noise: with a few hundred images, AUC itself moves by more. Within it, the smaller loss decides: a small
-# set may be ranked without a fault long before the probabilities are any good.
+# A gain below this is noise: with a few hundred images, AUC itself moves by more. Within it, the smaller loss decides:
+# a small set may be ranked without a fault long before the probabilities are any good.
 LEAST_GAIN = 1e-4
 
 

@@ -183,5 +183,7 @@ class Fit:
         self.log.draw()
         self.log.line(finished=True, step=at.step, epoch=at.best.epoch, early=early, best=at.best.score)
         self._keep()
-        self.log.say(f"{'stopped early' if early else 'finished'} after {at.step} steps and {at.seconds / 60:.1f} minutes; "
-                     f"best score {at.best.score:.4f} after epoch {at.best.epoch + 1}")
+        self.log.say(
+            f"{'stopped early' if early else 'finished'} after {at.step} steps and {at.seconds / 60:.1f} minutes; "
+            f"best score {at.best.score:.4f} after epoch {at.best.epoch + 1}"
+        )

@@ -41,7 +41,9 @@ class Log:
         self._drawn: dict[str, float] = {"curves": time.monotonic()}
         self._bar = None
         if sys.stderr.isatty():
-            self._bar = tqdm(total=100, initial=round(100 * done, 1), bar_format="{percentage:3.0f}%|{bar}| {desc}", leave=False)
+            self._bar = tqdm(
+                total=100, initial=round(100 * done, 1), bar_format="{percentage:3.0f}%|{bar}| {desc}", leave=False
+            )
 
     @property
     def bytes(self) -> int:
@@ -59,7 +61,9 @@ class Log:
         gone = done - self._done
         return (time.monotonic() - self._begun) * (1 - done) / gone if gone > 0 else math.inf
 
-    def steps(self, step: int, epoch: int, passed: float, done: float, seconds: float, rate: float, means: dict[str, float]) -> None:
+    def steps(
+        self, step: int, epoch: int, passed: float, done: float, seconds: float, rate: float, means: dict[str, float]
+    ) -> None:
         """The means over the steps since the last line."""
         self.line(step=step, epoch=epoch, passed=passed, seconds=round(seconds, 1), rate=rate, **means)
         self._events.scalars(step, {f"train/{k}": v for k, v in means.items()} | {"train/rate": rate})
@@ -71,8 +75,12 @@ class Log:
             self._bar.set_description_str(told, refresh=False)
             self._bar.update(100 * done - self._bar.n)
 
-    def validation(self, step: int, epoch: int, passed: float, seconds: float, figures: dict[str, float], best: bool) -> None:
-        self.line(step=step, epoch=epoch, passed=passed, seconds=round(seconds, 1), validation=_rounded(figures), best=best)
+    def validation(
+        self, step: int, epoch: int, passed: float, seconds: float, figures: dict[str, float], best: bool
+    ) -> None:
+        self.line(
+            step=step, epoch=epoch, passed=passed, seconds=round(seconds, 1), validation=_rounded(figures), best=best
+        )
         self._events.scalars(step, {f"validation/{k}": v for k, v in figures.items()})
         shown = ", ".join(f"{k} {v:.4f}" for k, v in figures.items() if k not in ("n", "score", "aucMean"))
         self.say(f"epoch {epoch + 1}, validation: {shown}{' (best so far)' if best else ''}")

@@ -41,6 +41,6 @@ class ClassLoss:
 
 
 def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
-    """`weight` is 1 on average over an epoch, so the sum is divided by the number of images and not by the batch's weight:
-    a batch of common images then counts for less, as it should."""
+    """`weight` is 1 on average over an epoch, so the sum is divided by the number of images and not by the batch's
+    weight: a batch of common images then counts for less, as it should."""
     return (values * weight).sum() / len(values)

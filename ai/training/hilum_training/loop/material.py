@@ -1,4 +1,4 @@
-"""What a run learns from and is chosen by: the images of its sources, by part, without those that its task cannot use."""
+"""What a run learns from and is chosen by: the images of its sources, by part, but for what its task cannot use."""
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ from .task import Task
 
 @dataclass
 class Material:
-    """`train` are numbers of `pool`, `classes` the class of each of them; `left_out` counts source and label of what the
-    task cannot use; `record` is what the checkpoint keeps, to know the material again."""
+    """`train` are numbers of `pool`, `classes` the class of each of them; `left_out` counts source and label of what
+    the task cannot use; `record` is what the checkpoint keeps, to know the material again."""
 
     pool: Pool
     train: np.ndarray
@@ -71,4 +71,6 @@ def load_material(specs: list[str], split_files: list[Path], size: int, cache: P
         "images": {"train": len(train), "validation": len(parts["validation"]),
                    "digest": _digest([pool.samples[i] for part in ("train", "validation") for i in parts[part]])},
     }
-    return Material(pool, parts["train"], [task.class_of(s) for s in train], pool.subset(parts["validation"]), left_out, record)
+    return Material(
+        pool, parts["train"], [task.class_of(s) for s in train], pool.subset(parts["validation"]), left_out, record
+    )

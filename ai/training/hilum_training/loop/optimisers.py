@@ -16,7 +16,7 @@ RATES = {"sgd": 0.05, "adam": 1e-3, "adamw": 1.5e-3, "rmsprop": 5e-4}
 
 
 def optimiser(name: str, network: nn.Module, decay: float, backbone_share: float) -> Optimizer:
-    """Weight decay on matrices and filters alone: on biases and normalisation it only hurts (He 2019, arXiv 1812.01187).
+    """Weight decay on matrices and filters alone: on biases and normalisation it hurts (He 2019, arXiv 1812.01187).
 
     Each group carries `share`: its rate is that part of the schedule's, `backbone_share` for the backbone.
     """
@@ -24,7 +24,9 @@ def optimiser(name: str, network: nn.Module, decay: float, backbone_share: float
     groups = []
     for in_backbone, share in ((True, backbone_share), (False, 1.0)):
         for matrices in (True, False):
-            chosen = [p for p in network.parameters() if (id(p) in backbone) == in_backbone and (p.ndim > 1) == matrices]
+            chosen = [
+                p for p in network.parameters() if (id(p) in backbone) == in_backbone and (p.ndim > 1) == matrices
+            ]
             if chosen:
                 groups.append({"params": chosen, "weight_decay": decay if matrices else 0.0, "share": share})
     return OPTIMISERS[name](groups)

@@ -10,7 +10,8 @@ def _tile(image: np.ndarray, boxes: np.ndarray, heat: np.ndarray | None) -> np.n
     gray = np.repeat((image.clip(0, 1) * 255)[..., None], 3, axis=2)
     if heat is not None:
         size = image.shape[0]
-        shown = np.asarray(Image.fromarray(heat.astype(np.float32)).resize((size, size), Image.BILINEAR)).clip(0, 1)[..., None]
+        drawn = Image.fromarray(heat.astype(np.float32)).resize((size, size), Image.BILINEAR)
+        shown = np.asarray(drawn).clip(0, 1)[..., None]
         gray = gray * (1 - 0.5 * shown) + np.array([0, 90, 255]) * 0.5 * shown  # predictions are blue, the truth is red
     picture = Image.fromarray(gray.astype(np.uint8))
     draw = ImageDraw.Draw(picture)

@@ -19,18 +19,22 @@ def _take(pool: np.ndarray, count: int, rng: np.random.Generator) -> list[int]:
 class Sampler:
     """Draws epochs from numbered samples.
 
-    `balance`: "loss" shows every image once and lets the classes of each source weigh the same, so that the source alone
-    says nothing; "draw" shows them equally often instead; "none" does neither. `per_epoch` bounds a source: that many images,
-    the same number of each class (with "none", as they come).
+    `balance`: "loss" shows every image once and lets the classes of each source weigh the same, so that the source
+    alone says nothing; "draw" shows them equally often instead; "none" does neither. `per_epoch` bounds a source: that
+    many images, the same number of each class (with "none", as they come).
     """
 
-    def __init__(self, samples: Sequence[Sample], classes: Sequence[int], balance: str, per_epoch: dict[str, int]) -> None:
+    def __init__(
+        self, samples: Sequence[Sample], classes: Sequence[int], balance: str, per_epoch: dict[str, int]
+    ) -> None:
         self._group: list[Group] = [(s.source, c) for s, c in zip(samples, classes)]
         self._balance, self._per_epoch = balance, per_epoch
         self._members: dict[str, dict[int, np.ndarray]] = {}
         for source in sorted({source for source, _ in self._group}):
             present = sorted({c for s, c in self._group if s == source})
-            self._members[source] = {c: np.array([i for i, g in enumerate(self._group) if g == (source, c)]) for c in present}
+            self._members[source] = {
+                c: np.array([i for i, g in enumerate(self._group) if g == (source, c)]) for c in present
+            }
 
     def epoch(self, seed: int, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Indices in the order in which they are shown, and the weight of each showing (float32, 1 on average)."""

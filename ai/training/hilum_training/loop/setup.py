@@ -40,8 +40,18 @@ def _configuration(a: Namespace, task: Task, record: dict[str, Any]) -> dict[str
     if hidden is None:
         hidden = [] if a.arch == "detector" else architecture(a.arch).hidden
     options = {k: v for k, v in vars(a).items() if k not in ("run", "command", "folds")}
-    return {"arch": a.arch, "backbone": a.backbone, "task": a.task, "labels": task.labels, "size": a.size, "hidden": list(hidden),
-            "dropout": a.dropout, "seed": a.seed, **record, "options": options}
+    return {
+        "arch": a.arch,
+        "backbone": a.backbone,
+        "task": a.task,
+        "labels": task.labels,
+        "size": a.size,
+        "hidden": list(hidden),
+        "dropout": a.dropout,
+        "seed": a.seed,
+        **record,
+        "options": options,
+    }
 
 
 def _begin_from(network: nn.Module, a: Namespace) -> None:
@@ -95,8 +105,18 @@ def prepare(a: Namespace) -> Run:
             raise TrainingError(f"--per-epoch {source}: --data has no such source, but {', '.join(sorted(present))}")
     _announce(material, network, a, device, precision)
     manner = Manner(a.optimiser, a.decay, a.backbone_rate, a.clip, a.ema, device, precision)
-    return Run(a, Path(a.out), _configuration(a, task, material.record), task, material, Learner(network, manner), teachers,
-               make_augmentation(a), device, a.rate or RATES[a.optimiser])
+    return Run(
+        a,
+        Path(a.out),
+        _configuration(a, task, material.record),
+        task,
+        material,
+        Learner(network, manner),
+        teachers,
+        make_augmentation(a),
+        device,
+        a.rate or RATES[a.optimiser],
+    )
 
 
 def fit(a: Namespace, stop: Stop = lambda step: False) -> dict[str, float] | None:

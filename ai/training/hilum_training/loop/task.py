@@ -1,5 +1,5 @@
-"""What the loop asks of a task, whichever it is: who can teach it, what is to be learnt, how wrong an answer is, how good
-a network is on validation, and what it points at. One class a task: classification.py, detection.py."""
+"""What the loop asks of a task, whichever it is: who can teach it, what is to be learnt, how wrong an answer is, how
+good a network is on validation, and what it points at. One class a task: classification.py, detection.py."""
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ Figures = dict[str, float]
 
 
 class Task(Protocol):
-    """`labels` are the classes of an image, the first being normal. `mixable` says whether two images can be blended."""
+    """`labels` are the classes of an image, the first being normal. `mixable`: whether two images can be blended."""
 
     name: str
     labels: list[str]
@@ -36,11 +36,11 @@ class Task(Protocol):
         """The targets with `share` of what the teachers say in them; `told` is each teacher's task and its outputs."""
 
     def loss(self, outputs: tuple[Tensor, ...], targets: Any, weight: Tensor) -> tuple[Tensor, Figures]:
-        """The loss, and what the log shows of it: `loss`, `accuracy` and, where the loss is more than that of the image label,
-        this as `labelLoss`. `weight` is what each image counts."""
+        """The loss, and what the log shows of it: `loss`, `accuracy` and, where the loss is more than that of the image
+        label, this as `labelLoss`. `weight` is what each image counts."""
 
     def validate(self, ask: Ask, images: SampleSet, batch: int) -> Figures:
-        """Quick figures; always `loss`, `accuracy` and `score`, by which the best weights are chosen (more is better)."""
+        """Quick figures; always `loss`, `accuracy` and `score`, which chooses the best weights (more is better)."""
 
     def heat(self, outputs: tuple[Tensor, ...]) -> Tensor:
         """What the network points at, [n, h, w] in 0 to 1."""

@@ -1,7 +1,8 @@
 """Event files that TensorBoard reads: scalars and pictures, written without TensorFlow, tensorboardX or protobuf.
 
 A file is a row of TFRecords (length, masked CRC32C, data, masked CRC32C), each a protobuf `Event`
-(tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto; wire format: protobuf.dev/programming-guides/encoding).
+(tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto; wire format:
+protobuf.dev/programming-guides/encoding).
 """
 import io
 import os
@@ -60,7 +61,7 @@ def _value(tag: str, content: bytes) -> bytes:
 
 
 class EventWriter:
-    """A new event file in `folder`. `step` is where the run begins: what a broken run wrote from there on is forgotten."""
+    """A new event file in `folder`. `step` is where the run begins: what was written from there on is forgotten."""
 
     def __init__(self, folder: Path, step: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)

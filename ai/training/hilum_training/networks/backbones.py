@@ -1,7 +1,8 @@
 """The backbones: one gray radiograph in, one map of features out.
 
-Each keeps the names of torchvision's modules, so that a weights file of torchvision's (or of whoever used it) fits by name.
-Their first convolution takes one channel: in a gray image R = G = B, so the sum of three filters does the same work.
+Each keeps the names of torchvision's modules, so that a weights file of torchvision's (or of whoever used it) fits by
+name. Their first convolution takes one channel: in a gray image R = G = B, so the sum of three filters does the same
+work.
 """
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 class Architecture:
     """`build()` gives a module: image [n, 1, s, s] -> features [n, width, h, w]; `least` is the smallest s, in pixels.
 
-    `hidden` are the dense layers that its projects put on top, before the last; `published` is torchvision's name of its
-    ImageNet weights, empty where there are none.
+    `hidden` are the dense layers that its projects put on top, before the last; `published` is torchvision's name of
+    its ImageNet weights, empty where there are none.
     """
 
     build: Callable[[], nn.Module]
@@ -89,10 +90,11 @@ class Residual(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(*(
-            layer for _ in range(2)
-            for layer in (nn.BatchNorm2d(width), nn.ReLU(inplace=True), nn.Conv2d(width, width, 3, padding=1, bias=False))
-        ))
+        layers: list[nn.Module] = []
+        for _ in range(2):
+            conv = nn.Conv2d(width, width, 3, padding=1, bias=False)
+            layers += [nn.BatchNorm2d(width), nn.ReLU(inplace=True), conv]
+        self.body = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.body(x)
@@ -103,8 +105,14 @@ def _resnet_scratch() -> nn.Module:
     two residual blocks after each. The stem strides too, which theirs does not: a quarter of the time on a CPU."""
     layers: list[nn.Module] = [nn.Conv2d(1, 32, 3, stride=2, padding=1, bias=False)]
     for width in (32, 64, 128, 256):
-        layers += [nn.BatchNorm2d(width), nn.ReLU(inplace=True), nn.Conv2d(width, 2 * width, 1, bias=False), nn.MaxPool2d(2),
-                   Residual(2 * width), Residual(2 * width)]
+        layers += [
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width, 2 * width, 1, bias=False),
+            nn.MaxPool2d(2),
+            Residual(2 * width),
+            Residual(2 * width),
+        ]
     return nn.Sequential(*layers, nn.BatchNorm2d(512), nn.ReLU(inplace=True))
 
 
@@ -127,21 +135,46 @@ def _vgg19() -> nn.Module:
     return Features(features, "0")
 
 
-# VGG19 is the one with batch normalisation: without it nothing is learnt from scratch. Plain weights still fit (weights.py).
+# VGG19 is the one with batch normalisation: without it nothing is learnt from scratch. Plain weights still fit
+# (weights.py).
 ARCHITECTURES: dict[str, Architecture] = {
     "inception-v3": Architecture(Inception, 2048, 75, "arXiv 1512.00567", (256,), "Inception_V3_Weights.IMAGENET1K_V1"),
-    "resnet18": Architecture(lambda: ResNet(BasicBlock, [2, 2, 2, 2]), 512, 32, "arXiv 1512.03385",
-                             published="ResNet18_Weights.IMAGENET1K_V1"),
-    "resnet50": Architecture(lambda: ResNet(Bottleneck, [3, 4, 6, 3]), 2048, 32, "arXiv 1512.03385",
-                             published="ResNet50_Weights.IMAGENET1K_V2"),
+    "resnet18": Architecture(
+        lambda: ResNet(BasicBlock, [2, 2, 2, 2]),
+        512,
+        32,
+        "arXiv 1512.03385",
+        published="ResNet18_Weights.IMAGENET1K_V1",
+    ),
+    "resnet50": Architecture(
+        lambda: ResNet(Bottleneck, [3, 4, 6, 3]),
+        2048,
+        32,
+        "arXiv 1512.03385",
+        published="ResNet50_Weights.IMAGENET1K_V2",
+    ),
     "resnet-scratch": Architecture(_resnet_scratch, 512, 32, "RSNA Pneumonia Detection Challenge 2018, notebooks"),
-    "vgg19": Architecture(_vgg19, 512, 32, "arXiv 1409.1556", (256,),
-                          "VGG19_BN_Weights.IMAGENET1K_V1"),
-    "mobilenet-v2": Architecture(lambda: Features(models.mobilenet_v2().features, "0.0"), 1280, 32, "arXiv 1801.04381",
-                                 published="MobileNet_V2_Weights.IMAGENET1K_V2"),
-    "mobilenet-v3": Architecture(lambda: Features(models.mobilenet_v3_large().features, "0.0"), 960, 32, "arXiv 1905.02244",
-                                 published="MobileNet_V3_Large_Weights.IMAGENET1K_V2"),
-    "densenet169": Architecture(lambda: Features(models.densenet169().features, "conv0", nn.ReLU()), 1664, 32,
-                                "arXiv 1608.06993", published="DenseNet169_Weights.IMAGENET1K_V1"),
+    "vgg19": Architecture(_vgg19, 512, 32, "arXiv 1409.1556", (256,), "VGG19_BN_Weights.IMAGENET1K_V1"),
+    "mobilenet-v2": Architecture(
+        lambda: Features(models.mobilenet_v2().features, "0.0"),
+        1280,
+        32,
+        "arXiv 1801.04381",
+        published="MobileNet_V2_Weights.IMAGENET1K_V2",
+    ),
+    "mobilenet-v3": Architecture(
+        lambda: Features(models.mobilenet_v3_large().features, "0.0"),
+        960,
+        32,
+        "arXiv 1905.02244",
+        published="MobileNet_V3_Large_Weights.IMAGENET1K_V2",
+    ),
+    "densenet169": Architecture(
+        lambda: Features(models.densenet169().features, "conv0", nn.ReLU()),
+        1664,
+        32,
+        "arXiv 1608.06993",
+        published="DenseNet169_Weights.IMAGENET1K_V1",
+    ),
     "plain-cnn": Architecture(_plain_cnn, 256, 32, "five layers, no paper", (128,)),
 }

@@ -18,6 +18,9 @@ LABELS: dict[str, list[str]] = {
     "detection": ["normal", "pneumonia"],
 }
 
+# What torch.load raises for a file that torch.save did not write, or wrote with classes that are not here.
+UNREADABLE = (OSError, RuntimeError, EOFError, UnpicklingError, BadZipFile, AttributeError, ImportError, ValueError)
+
 
 def build(config: dict[str, Any]) -> nn.Module:
     """`config`: arch, task, size, hidden, dropout. @raises TrainingError if there is no such network."""
@@ -31,7 +34,9 @@ def build(config: dict[str, Any]) -> nn.Module:
         if backbone not in BACKBONES:
             raise TrainingError(f"no backbone '{backbone}' for the detector: there are {', '.join(BACKBONES)}")
         if config["size"] % 32:
-            raise TrainingError(f"the detector needs images whose side is a multiple of 32 pixels, not {config['size']}")
+            raise TrainingError(
+                f"the detector needs images whose side is a multiple of 32 pixels, not {config['size']}"
+            )
         return Detector(backbone)
     if arch == "detector":
         raise TrainingError(f"the detector is trained for detection, not for task '{task}'")
@@ -47,7 +52,7 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
         raise TrainingError(f"no checkpoint at {file}")
     try:
         kept = torch.load(file, map_location="cpu")
-    except (OSError, RuntimeError, EOFError, UnpicklingError, BadZipFile, AttributeError, ImportError, ValueError) as reason:
+    except UNREADABLE as reason:
         raise TrainingError(f"{file} is not a readable checkpoint: {str(reason).splitlines()[0]}") from reason
     if not isinstance(kept, dict):
         raise TrainingError(f"{file} holds no named tensors but a {type(kept).__name__}")

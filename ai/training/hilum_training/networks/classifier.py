@@ -1,7 +1,7 @@
 """A classifier: a backbone, pooling, dense layers; and the same dense layers asked at every place, which is its map.
 
-The map is the class activation map of Zhou 2016 (arXiv 1512.04150), which for a head with hidden layers becomes the same
-head run as 1 x 1 convolutions: what the image would be called if all of it looked like this place.
+The map is the class activation map of Zhou 2016 (arXiv 1512.04150), which for a head with hidden layers becomes the
+same head run as 1 x 1 convolutions: what the image would be called if all of it looked like this place.
 """
 from collections.abc import Sequence
 

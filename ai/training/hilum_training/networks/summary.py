@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 
-
 @dataclass(frozen=True)
 class Layer:
     """`shape` of its output without the batch; `operations` are multiply-adds for one image."""
@@ -64,7 +63,10 @@ def totals(network: nn.Module, told: list[Layer]) -> dict[str, int]:
 
 def table(told: list[Layer]) -> str:
     """One line a layer, in columns."""
-    rows = [(one.name, one.kind, "x".join(map(str, one.shape)), f"{one.parameters:,}", f"{one.operations:,}") for one in told]
+    rows = [
+        (one.name, one.kind, "x".join(map(str, one.shape)), f"{one.parameters:,}", f"{one.operations:,}")
+        for one in told
+    ]
     rows.insert(0, ("layer", "kind", "output", "parameters", "multiply-adds"))
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
     return "\n".join(

@@ -20,7 +20,8 @@ class Matched:
     missing: list[str]
 
     def __str__(self) -> str:
-        rest = f"; not there: {', '.join(self.missing[:4])}{', …' if len(self.missing) > 4 else ''}" if self.missing else ""
+        shown = ", ".join(self.missing[:4]) + (", …" if len(self.missing) > 4 else "")
+        rest = f"; not there: {shown}" if shown else ""
         return f"{self.filled} of {self.total} tensors{rest}"
 
 
@@ -48,7 +49,11 @@ def _plain_vgg(given: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _is_plain_vgg(given: dict[str, Tensor]) -> bool:
-    return "features.2.weight" in given and given["features.2.weight"].ndim == 4 and not any("running_mean" in n for n in given)
+    return (
+        "features.2.weight" in given
+        and given["features.2.weight"].ndim == 4
+        and not any("running_mean" in n for n in given)
+    )
 
 
 def _names(name: str) -> list[str]:
@@ -92,5 +97,7 @@ def load_published(network: nn.Module, arch: str, published: str) -> Matched:
     try:
         given = chosen.get_state_dict(progress=False)
     except (URLError, OSError, RuntimeError) as reason:
-        raise TrainingError(f"cannot download {chosen.url}: {reason}; get it elsewhere and give --weights FILE") from reason
+        raise TrainingError(
+            f"cannot download {chosen.url}: {reason}; get it elsewhere and give --weights FILE"
+        ) from reason
     return fill(network, given)
