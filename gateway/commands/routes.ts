@@ -1,6 +1,11 @@
-// hilum routes test FILE…: which route takes a file, before a modality sends it.
+// hilum routes test FILE…: which route takes a file, and which of its models judge it, before a modality sends it.
+import { chooseModels } from '../../ai/runtime/choice.ts';
+import { loadPackage } from '../../ai/runtime/manifest.ts';
 import type { LoadedSettings } from '../../config/load.ts';
+import type { Route } from '../../config/settings.ts';
+import type { Dataset } from '../../storage/dicom/dataset.ts';
 import { readPart10 } from '../../storage/dicom/part10.ts';
+import { modelsOfRoute } from '../pipeline/models-in-use.ts';
 import { explainNoRoute, matchRoute } from '../pipeline/routes.ts';
 
 export async function routesCommand([action, ...files]: string[], settings: LoadedSettings): Promise<number> {
@@ -10,12 +15,26 @@ export async function routesCommand([action, ...files]: string[], settings: Load
     try {
       const { dataset } = await readPart10(file);
       const route = matchRoute(settings.routes, dataset);
-      const fate = route ? `"${route.name}": ${route.models.join(', ')} -> ${route.deliver.map(({ to }) => to).join(', ') || 'no destination'}` : explainNoRoute(settings.routes, dataset);
-      console.log(`${file}: ${fate}`);
+      console.log(`${file}: ${route ? await fateOf(dataset, route, settings) : explainNoRoute(settings.routes, dataset)}`);
     } catch (error) {
       console.error(`${file}: ${(error as Error).message}`);
       status = 1;
     }
   }
   return status;
+}
+
+async function fateOf(header: Dataset, route: Route, settings: LoadedSettings): Promise<string> {
+  const models = await judgesInWords(header, route, settings);
+  const shadow = route.shadow.length > 0 ? `, in the shadow ${route.shadow.join(', ')}` : '';
+  return `"${route.name}": ${models}${shadow} -> ${route.deliver.map(({ to }) => to).join(', ') || 'no destination'}`;
+}
+
+/** Where there is a choice, it takes the packages to tell. */
+async function judgesInWords(header: Dataset, route: Route, settings: LoadedSettings): Promise<string> {
+  if (route.models.length === 1) return route.models.join();
+  const models = await Promise.all(settings.models.map((folder) => loadPackage(folder)));
+  const { judges, leftOut } = chooseModels(modelsOfRoute(route, { models: () => models }), header);
+  const without = leftOut.map(({ model, reason }) => ` (without ${model.manifest.name}: ${reason})`).join('');
+  return judges.map(({ manifest }) => manifest.name).join(', ') + without;
 }

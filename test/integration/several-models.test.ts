@@ -170,6 +170,15 @@ describe('several models on one study', function () {
       assert.equal(comparisons.find(({ model }) => model.name === 'children')?.images, 1);
     });
 
+    it('and who would judge a file are told before it is sent', async () => {
+      const path = join(folder.path, 'adult.dcm');
+      await writeFile(path, gridImage({ frames: [[6]] }));
+      const config = join(folder.path, 'hilum.yaml');
+      await writeFile(config, stringify(testSettings(home, settings)));
+      const { stdout } = await promisify(execFile)(process.execPath, ['gateway/cli.ts', '--config', config, 'routes', 'test', path], { cwd: ROOT });
+      assert.match(stdout, /"by age": adults \(without children: patient is 50 years old; [^)]*\), in the shadow candidate, faulty -> folder/);
+    });
+
     it('is shown beside them to whoever asks on the command line', async () => {
       const config = join(folder.path, 'hilum.yaml');
       await writeFile(config, stringify(testSettings(home, settings)));

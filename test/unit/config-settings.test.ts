@@ -43,6 +43,11 @@ colour: red`);
     assert.match(problemsOf('worklist: { order: age }')[0] ?? '', /worklist\.order: /);
   });
 
+  it('refuse a model that a route names twice, or in use and in the shadow at once', () => {
+    assert.deepEqual(problemsOf('routes: [ { name: chest, models: [opacity, opacity] } ]'), ['/etc/hilum.yaml: routes[0].models[1]: model "opacity" is named twice in this route']);
+    assert.deepEqual(problemsOf('routes: [ { name: chest, models: [opacity], shadow: [next, opacity] } ]'), ['/etc/hilum.yaml: routes[0].shadow[1]: model "opacity" is named twice in this route']);
+  });
+
   it('say where YAML is broken', () => {
     assert.match(problemsOf('http: { port: 1')[0] ?? '', /^\/etc\/hilum\.yaml: .*line 1/);
   });
