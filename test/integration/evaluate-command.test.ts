@@ -40,20 +40,12 @@ describe('hilum evaluate', function () {
     folder = await mkdtemp(join(tmpdir(), 'hilum-evaluate-test-'));
     config = join(folder, 'hilum.yaml');
     await writeFile(config, `models: [${TINY}]\ninference: { providers: [cpu] }\nroutes:\n  - { name: chests, when: { Modality: [CR, DX], BodyPartExamined: [CHEST, ""] }, models: [tiny] }\n`);
+    await makeList();
   });
   after(() => rm(folder, { recursive: true }));
 
-  function run(...args: string[]): Promise<Run> {
-    return new Promise((resolve) => {
-      execFile(process.execPath, [CLI, '--config', config, 'evaluate', ...args], { maxBuffer: 64e6 }, (error, stdout, stderr) => {
-        resolve({ status: error ? Number(error.code) : 0, stdout, stderr });
-      });
-    });
-  }
-  const png = (path: string, bright: number[]): Promise<unknown> =>
-    sharp(Buffer.from(pixels(bright)), { raw: { width: 128, height: 256, channels: 1 } }).png().toFile(path);
-
-  it('judges DICOM and pictures of one list in the very same way, and leaves no image out', async () => {
+  /** Seven images: analysed and not, DICOM and PNG, with boxes and without. */
+  async function makeList(): Promise<void> {
     const data = join(folder, 'list');
     await mkdir(data);
     const changes = (id: string, bright: number[], more = {}): Record<string, unknown> => ({ PixelData: pixels(bright), SOPInstanceUID: `2.25.9${id}`, PatientID: `p${id}`, PatientSex: 'F', Manufacturer: 'Acme', ...more });
@@ -70,6 +62,20 @@ describe('hilum evaluate', function () {
       `image,label,x,y,w,h,patient,age,sex,view,ward\n1.dcm,opacity,${x},${y},${width},${height},a,,,,n\n2.dcm,normal,,,,,b,,,,n\n3.dcm,pneumonia,,,,,c,,,,s\n4.dcm,normal,,,,,d,,,,s\n` +
         `5.png,opacity,${x},${y},${width},${height},e,70,M,AP,s\n6.png,normal,,,,,f,30,F,PA,s\n7.png,opacity,0,0,20,20,f,30,F,PA,\n`,
     );
+  }
+
+  function run(...args: string[]): Promise<Run> {
+    return new Promise((resolve) => {
+      execFile(process.execPath, [CLI, '--config', config, 'evaluate', ...args], { maxBuffer: 64e6 }, (error, stdout, stderr) => {
+        resolve({ status: error ? Number(error.code) : 0, stdout, stderr });
+      });
+    });
+  }
+  const png = (path: string, bright: number[]): Promise<unknown> =>
+    sharp(Buffer.from(pixels(bright)), { raw: { width: 128, height: 256, channels: 1 } }).png().toFile(path);
+
+  it('judges DICOM and pictures of one list in the very same way, and leaves no image out', async () => {
+    const data = join(folder, 'list');
     const out = join(folder, 'out');
     const result = await run('--data', data, '--out', out, '--by', 'ward', '--prevalence', '0.1', '--bootstrap', '200');
     assert.equal(result.status, 1, result.stderr);
