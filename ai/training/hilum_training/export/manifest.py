@@ -39,12 +39,12 @@ def device_uid(name: str, version: str) -> str:
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_URL, f'urn:hilum:model:{name}:{version}').int}"
 
 
-def _inline(value: Any) -> str:
+def inline(value: Any) -> str:
     """One line of YAML; keys without quotation marks, as the package's other lines have them."""
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key}: {_inline(each)}" for key, each in value.items()) + " }"
+        return "{ " + ", ".join(f"{key}: {inline(each)}" for key, each in value.items()) + " }"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_inline(each) for each in value) + "]"
+        return "[" + ", ".join(inline(each) for each in value) + "]"
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -52,18 +52,18 @@ def _outputs(task: str, fitted: Fitted) -> list[str]:
     lines = ["  logit: { tensor: logit }"]
     if task == "detection":
         boxes = {"scoreThreshold": fitted.score, "nmsIou": NMS_IOU, "maxRegions": MOST_REGIONS}
-        lines.append(f"  boxes: {{ tensor: boxes, format: xyxy, scores: scores, {_inline(boxes)[2:-2]} }}")
+        lines.append(f"  boxes: {{ tensor: boxes, format: xyxy, scores: scores, {inline(boxes)[2:-2]} }}")
     elif fitted.rule:
         mask = {"threshold": fitted.rule.threshold, "relative": True, "minArea": fitted.rule.least_area, "maxRegions": MOST_REGIONS}
-        lines.append(f"  mask: {{ tensor: cam, activation: sigmoid, {_inline(mask)[2:-2]} }}")
+        lines.append(f"  mask: {{ tensor: cam, activation: sigmoid, {inline(mask)[2:-2]} }}")
     return lines
 
 
 def _calibration(fitted: Fitted) -> str:
     c = fitted.calibration
     if c.method == "platt":
-        return _inline({"method": "platt", "scale": c.scale[0], "offset": c.offset[0]})
-    return _inline({"method": "vector", "scale": c.scale, "offset": c.offset})
+        return inline({"method": "platt", "scale": c.scale[0], "offset": c.offset[0]})
+    return inline({"method": "vector", "scale": c.scale, "offset": c.offset})
 
 
 def manifest(
@@ -87,17 +87,17 @@ def manifest(
         "outputs:",
         *_outputs(task, fitted),
         "labels:",
-        *(f"  - {_inline({'name': each.name, 'positive': each.positive, 'code': vars(each.code)})}" for each in labels),
-        f"operatingPoint: {_inline({'threshold': fitted.point.threshold, 'chosenFor': fitted.point.chosen_for})}",
+        *(f"  - {inline({'name': each.name, 'positive': each.positive, 'code': vars(each.code)})}" for each in labels),
+        f"operatingPoint: {inline({'threshold': fitted.point.threshold, 'chosenFor': fitted.point.chosen_for})}",
         f"calibration: {_calibration(fitted)}",
-        f"applicability: {_inline(applicability)}",
+        f"applicability: {inline(applicability)}",
         f"maxBatch: {MAX_BATCH}",
         "figures:",
-        *(f"  {json.dumps(name)}: {_inline(value)}" for name, value in figures.items()),
+        *(f"  {json.dumps(name)}: {inline(value)}" for name, value in figures.items()),
         "reference:",
         f"  set: {json.dumps(reference['set'], ensure_ascii=False)}",
         f"  n: {reference['n']}",
         "  histograms:",
-        *(f"    {name}: {_inline(value)}" for name, value in reference["histograms"].items()),
+        *(f"    {name}: {inline(value)}" for name, value in reference["histograms"].items()),
     ]
     return "\n".join(lines) + "\n"

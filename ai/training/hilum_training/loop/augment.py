@@ -1,7 +1,7 @@
 """Random changes that leave the diagnosis as it is, for a whole batch at once.
 
-Radiographs from elsewhere differ in position, exposure, display curve, sharpness, compression, noise and collimation: so
-do these. Everything is drawn from one numpy generator, so that a step that is run again sees the same images.
+Radiographs from elsewhere differ in position, exposure, display curve, sharpness, compression, noise and collimation:
+so do these. Everything is drawn from one numpy generator, so that a step that is run again sees the same images.
 """
 from dataclasses import dataclass, replace
 
@@ -43,8 +43,21 @@ NOTHING = Augmentation(*[0.0] * 15)
 PRESETS: dict[str, Augmentation] = {
     "none": NOTHING,
     "standard": Augmentation(),
-    "strong": replace(Augmentation(), shift=0.12, scale=0.25, stretch=0.1, rotate=12.0, window=0.18, gamma=0.6, contrast=1.0,
-                      soft=0.3, blur=0.2, jpeg=0.25, noise=0.06, collimate=0.35),
+    "strong": replace(
+        Augmentation(),
+        shift=0.12,
+        scale=0.25,
+        stretch=0.1,
+        rotate=12.0,
+        window=0.18,
+        gamma=0.6,
+        contrast=1.0,
+        soft=0.3,
+        blur=0.2,
+        jpeg=0.25,
+        noise=0.06,
+        collimate=0.35,
+    ),
 }
 
 
@@ -53,10 +66,11 @@ def _each(values: np.ndarray, like: Tensor) -> Tensor:
     return torch.from_numpy(np.asarray(values, np.float32)).view(-1, 1, 1, 1).to(like.device)
 
 
-def _place(
+def place(
     images: Tensor, boxes: list[np.ndarray], how: Augmentation, rng: np.random.Generator
-) -> tuple[Tensor, list[np.ndarray]]:
-    """Mirror, scale, rotate and shift; what comes in from outside the frame is mostly black, sometimes white."""
+) -> tuple[Tensor, list[np.ndarray], Tensor]:
+    """Mirror, scale, rotate and shift; what comes in from outside the frame is mostly black, sometimes white. The third
+    is the grid by which `along` moves what was drawn on the images."""
     n, size = len(images), images.shape[-1]
     mirror = np.where(rng.random((n, 2)) < (how.flip, how.upside_down), -1.0, 1.0)
     common = np.exp(rng.uniform(-how.scale, how.scale, (n, 1)))
@@ -81,7 +95,12 @@ def _place(
         area = (whole[:, 2:] - whole[:, :2]).prod(1)
         share = (seen[:, 2:] - seen[:, :2]).prod(1) / np.maximum(area, 1e-6)
         placed.append(seen[share >= MIN_VISIBLE].astype(np.float32))
-    return moved, placed
+    return moved, placed, grid
+
+
+def along(masks: Tensor, grid: Tensor) -> Tensor:
+    """Masks [n, c, s, s] in 0 to 1, moved as `place` moved their images; outside the frame is nothing."""
+    return F.grid_sample(masks, grid, align_corners=False)
 
 
 def _curves(n: int, how: Augmentation, rng: np.random.Generator) -> np.ndarray:
@@ -133,11 +152,16 @@ def _collimate(images: Tensor, how: Augmentation, rng: np.random.Generator) -> T
     return images
 
 
+def reshade(images: Tensor, how: Augmentation, rng: np.random.Generator) -> Tensor:
+    """All that happens to the grays of images [n, 1, s, s] in 0 to 1, and leaves everything where it is."""
+    return _collimate(_degrade(_expose(images, how, rng), how, rng), how, rng)
+
+
 def augment(
     images: Tensor, boxes: list[np.ndarray], how: Augmentation, rng: np.random.Generator
 ) -> tuple[Tensor, list[np.ndarray]]:
     """Images float32 [n, 1, s, s] in 0 to 1 and their boxes (x1, y1, x2, y2 in pixels), changed alike."""
     if how == NOTHING:
         return images, boxes
-    images, boxes = _place(images, boxes, how, rng)
-    return _collimate(_degrade(_expose(images, how, rng), how, rng), how, rng), boxes
+    images, boxes, _ = place(images, boxes, how, rng)
+    return reshade(images, how, rng), boxes

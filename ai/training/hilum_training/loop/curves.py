@@ -3,6 +3,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+# Figures of a validation that are between 0 and 1 and better when higher, beside the AUCs.
+RANKED = ("ap50", "dice", "boxOverlap")
+
 
 def _points(rows: list[dict[str, Any]], key: str) -> list[tuple[float, float]]:
     return [(row["passed"], row[key]) for row in rows if key in row]
@@ -28,10 +31,10 @@ def draw_curves(lines: list[dict[str, Any]], file: Path) -> None:
         axis.set_title(title)
         axis.legend()
     auc, rate = axes[1]
-    for key in sorted({k for check in checks for k in check if k.startswith("auc") or k == "ap50"}):
+    for key in sorted({k for check in checks for k in check if k.startswith("auc") or k in RANKED}):
         auc.plot(*zip(*_points(checks, key)), label=key, linewidth=1.2, marker=".")
-    auc.set_title("Validation: ranking")
-    if checks:
+    auc.set_title("Validation")
+    if auc.get_lines():
         auc.legend()
     drawn = _points(steps, "rate")
     if drawn:
