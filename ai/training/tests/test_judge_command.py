@@ -112,6 +112,15 @@ def test_a_part_without_a_class_is_refused_and_named(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_network_that_answers_no_number_is_refused(tmp_path: Path) -> None:
+    run = altered(tmp_path)
+    kept = read_checkpoint(run / "best.pt")
+    for value in kept["average"].values():
+        value.fill_(float("nan")) if value.is_floating_point() else None
+    torch.save(kept, run / "best.pt")
+    assert re.search(r"answers NaN in logit for .*png and \d+ more", refused("--run", str(run)))
+
+
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     assert f"no best.pt in {tmp_path}" in refused("--run", str(tmp_path))
     (tmp_path / "best.pt").write_text("no checkpoint")

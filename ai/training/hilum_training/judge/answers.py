@@ -7,6 +7,7 @@ from torch import nn
 from tqdm import tqdm
 
 from ..data.samples import Sample, SampleSet
+from ..errors import TrainingError
 from .boxes import Found, suppress
 from .regions import NMS_IOU
 
@@ -51,7 +52,14 @@ class Answers:
 
 
 def from_tensors(tensors: dict[str, np.ndarray], samples: list[Sample], size: int) -> Answers:
-    """`tensors` by the names of the exported graph: logit, and boxes with scores or cam."""
+    """`tensors` by the names of the exported graph: logit, and boxes with scores or cam.
+
+    @raises TrainingError naming the first image for which one holds a value that is no number
+    """
+    for name, values in tensors.items():
+        spoilt = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(1))
+        if len(spoilt):
+            raise TrainingError(f"the network answers NaN in {name} for {samples[spoilt[0]].path} and {len(spoilt) - 1} more")
     answers = Answers(samples, size, tensors["logit"].astype(np.float64))
     if "boxes" in tensors:
         answers.boxes = []

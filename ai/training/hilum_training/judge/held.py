@@ -57,10 +57,14 @@ def held_sets(a: Namespace, runs: Runs) -> dict[str, SampleSet]:
     split = read_split(*files)
     _refuse_trained(split, runs)
     found = read_sources(a.data or runs.config["data"])
+    for s in found:
+        if s.source == "phantom":
+            split.setdefault((s.source, s.patient), "train")  # nobody's patients, as fit has it
+    cache = a.cache or Path(runs.config["options"]["cache"])
     parts: dict[str, list[SampleSet]] = {part: [] for part in dict.fromkeys(("validation", a.part))}
     # By source, as fit reads them, so that the cache of decoded images serves both.
-    for name in dict.fromkeys(s.source for s in _usable(found, runs) if s.source != "phantom" or (s.source, s.patient) in split):
-        whole = load_images([s for s in found if s.source == name], runs.size, a.cache)
+    for name in dict.fromkeys(s.source for s in _usable(found, runs)):
+        whole = load_images([s for s in found if s.source == name], runs.size, cache)
         for part, at in part_indices(whole.samples, split).items():
             if part in parts:
                 usable = set(map(id, _usable(whole.samples, runs)))
