@@ -155,14 +155,28 @@ def test_int8_weights_are_off_by_half_a_step_at_most(graph) -> None:
     assert compared > 20
 
 
-def test_the_map_of_an_image_says_what_its_places_would_be_called(reader) -> None:
-    """With a head of one dense layer the mean of the map's logits is the image's logit; its log-odds are of both kinds."""
+def test_the_map_of_an_image_says_where_the_network_is_surest(tmp_path: Path) -> None:
+    """Of a network that is sure of the whole image, too."""
     network = build({"arch": "plain-cnn", "task": "pneumonia", "size": 64, "hidden": [], "dropout": 0.2}).eval()
-    plain = run(ClassifierReader([network], (True,), flip=True), IMAGES)
-    assert plain["cam"].mean((1, 2, 3)) == pytest.approx(plain["logit"][:, 0], abs=1e-4)
-    mirrored = run(ClassifierReader([network], (True,), flip=True), IMAGES[:, :, ::-1].copy())
+    with torch.no_grad():
+        network.head[-1].bias.fill_(30)
+        raw = network(torch.from_numpy(IMAGES[:, None] / np.float32(255)))[1].numpy()
+    told = run(ClassifierReader([network], (True,), flip=False), IMAGES)
+    assert told["logit"].min() > 20
+    assert told["cam"].min((1, 2, 3)) == pytest.approx(0, abs=1e-3) and told["cam"].max((1, 2, 3)) == pytest.approx(1, abs=1e-3)
+    surest = [np.unravel_index(each.argmax(), each.shape) for each in raw[:, 0]]
+    cells = 16 // raw.shape[-1]
+    assert all(told["cam"][i, 0, y * cells:(y + 1) * cells, x * cells:(x + 1) * cells].max() > 0.9 for i, (y, x) in enumerate(surest))
+
+
+def test_a_mirrored_image_has_the_same_answer_and_the_mirrored_map() -> None:
+    network = build({"arch": "plain-cnn", "task": "type", "size": 64, "hidden": [8], "dropout": 0.2}).eval()
+    both = ClassifierReader([network], (False, True, True), flip=True)
+    plain, mirrored = run(both, IMAGES), run(both, IMAGES[:, :, ::-1].copy())
     assert mirrored["logit"] == pytest.approx(plain["logit"], abs=1e-5)
-    assert mirrored["cam"][..., ::-1] == pytest.approx(plain["cam"], abs=1e-4)
+    assert mirrored["cam"][..., ::-1] == pytest.approx(plain["cam"], abs=0.01)
+    finding = 1 - np.exp(plain["logit"][:, 0]) / np.exp(plain["logit"]).sum(1)
+    assert plain["cam"].max((1, 2, 3)) == pytest.approx(finding, abs=1e-3)
 
 
 def test_several_runs_become_one_graph_that_averages(tmp_path: Path) -> None:

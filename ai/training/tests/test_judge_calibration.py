@@ -96,11 +96,12 @@ def test_regions_of_a_map_are_those_of_the_gateway(share: float) -> None:
     rows, columns = np.mgrid[:32, :48]
     heat = sum(rng.uniform(3, 5) * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / s) for x, y, s in
                [(8, 8, 30), (30, 20, 60), (40, 5, 20), (12, 26, 6)]) - 2 + rng.normal(0, 0.1, (32, 48))
-    boxes, scores = map_regions(heat.astype(np.float32), MapRule(share), 256)
+    heat = sigmoid(heat).astype(np.float32)
+    boxes, scores = map_regions(heat, MapRule(share), 256)
     script = """
       import { interpolated, maskRegions } from './ai/runtime/mask.ts';
       const { values, width, height, threshold, minArea } = JSON.parse(process.argv[1]);
-      const map = { values: Float32Array.from(values, (v) => 1 / (1 + Math.exp(-v))), width, height };
+      const map = { values: Float32Array.from(values), width, height };
       console.log(JSON.stringify(maskRegions(interpolated(map), { width: 256, height: 256 }, { threshold, relative: true, minArea, maxRegions: 10 })));
     """
     given = {"values": heat.ravel().tolist(), "width": 48, "height": 32, "threshold": share, "minArea": MapRule(share).least_area}

@@ -55,7 +55,7 @@ def _outputs(task: str, fitted: Fitted) -> list[str]:
         lines.append(f"  boxes: {{ tensor: boxes, format: xyxy, scores: scores, {inline(boxes)[2:-2]} }}")
     elif fitted.rule:
         mask = {"threshold": fitted.rule.threshold, "relative": True, "minArea": fitted.rule.least_area, "maxRegions": MOST_REGIONS}
-        lines.append(f"  mask: {{ tensor: cam, activation: sigmoid, {inline(mask)[2:-2]} }}")
+        lines.append(f"  mask: {{ tensor: cam, activation: none, {inline(mask)[2:-2]} }}")
     return lines
 
 

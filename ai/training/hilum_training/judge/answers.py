@@ -17,7 +17,7 @@ WORTH_A_BAR = 200
 
 @dataclass
 class Answers:
-    """`logits` [n, C]; `boxes` (a detector's, overlaps removed, every score) or `maps` [n, h, w] (a classifier's log-odds)."""
+    """`logits` [n, C]; `boxes` (a detector's, overlaps removed, every score) or `maps` [n, h, w] (a classifier's, 0 to 1)."""
 
     samples: list[Sample]
     size: int

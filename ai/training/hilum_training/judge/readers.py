@@ -14,9 +14,10 @@ MAP_STRIDE = 4
 
 
 class ClassifierReader(nn.Module):
-    """`image` [n, 1, s, s] in 0 to 1 -> logit [n, C], cam [n, 1, s/4, s/4]: log-odds of the positive labels together.
+    """`image` [n, 1, s, s] in 0 to 1 -> logit [n, C], cam [n, 1, s/4, s/4] in 0 to the (uncalibrated) probability of the finding.
 
-    Logits are averaged over the networks and, with `flip`, over the image and its mirror image (run as one batch).
+    The map is the log-odds of the positive labels at every place, drawn out from its lowest to its highest value: a network that
+    is sure of an image is sure of all of it, and what is left to see is where it is surest. Logits are averaged over the networks and, with `flip`, over the image and its mirror image (run as one batch).
     """
 
     outputs = ("logit", "cam")
@@ -35,15 +36,23 @@ class ClassifierReader(nn.Module):
             if self.flip:
                 logit, cam = (logit[:n] + logit[n:]) / 2, (cam[:n] + cam[n:].flip(3)) / 2
             logits.append(logit)
-            # Networks differ in the size of their maps: each is drawn to the same frame before the mean.
-            maps.append(F.interpolate(cam, size=(side, side), mode="bilinear", align_corners=False))
-        return sum(logits) / len(logits), sum(maps) / len(maps)
+            # Networks differ in the size and the range of their maps: each is drawn to the same before the mean.
+            maps.append(_drawn_out(F.interpolate(cam, size=(side, side), mode="bilinear", align_corners=False)))
+        logit = sum(logits) / len(logits)
+        probability = self._log_odds(logit[:, :, None, None]).sigmoid()
+        return logit, _drawn_out(sum(maps)) * probability
 
     def _log_odds(self, cam: Tensor) -> Tensor:
         if len(self.positive) == 1:
             return cam
         finding, rest = ([i for i, p in enumerate(self.positive) if p is which] for which in (True, False))
         return cam[:, finding].logsumexp(1, keepdim=True) - cam[:, rest].logsumexp(1, keepdim=True)
+
+
+def _drawn_out(cam: Tensor) -> Tensor:
+    """Each map [n, 1, h, w] from 0, its lowest value, to 1, its highest."""
+    low, high = cam.amin((2, 3), keepdim=True), cam.amax((2, 3), keepdim=True)
+    return (cam - low) / (high - low + 1e-6)
 
 
 class DetectorReader(Reader):

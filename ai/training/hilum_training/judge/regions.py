@@ -37,9 +37,9 @@ def interpolated(heat: np.ndarray) -> np.ndarray:
     return heat
 
 
-def map_regions(log_odds: np.ndarray, rule: MapRule, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """A map [h, w] -> boxes [k, 4] in pixels of a `size` x `size` frame and scores [k] (the part's mean), best first."""
-    heat = interpolated(1 / (1 + np.exp(-log_odds.astype(np.float32))))
+def map_regions(heat: np.ndarray, rule: MapRule, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """A map [h, w] in 0 to 1 -> boxes [k, 4] in pixels of a `size` x `size` frame and scores [k] (the part's mean), best first."""
+    heat = interpolated(heat)
     labelled, count = ndimage.label(heat >= rule.threshold * heat.max())
     boxes, scores = [], []
     for part, (rows, columns) in enumerate(ndimage.find_objects(labelled), 1):
