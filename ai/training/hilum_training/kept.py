@@ -1,4 +1,5 @@
 """Files that belong together are written together: each beside its place, then all renamed."""
+
 import os
 from pathlib import Path
 
@@ -10,7 +11,7 @@ def write_all(folder: Path, contents: dict[str, bytes]) -> None:
     partial = {folder / name: folder / f"{name}.{os.getpid()}.partial" for name in contents}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for (place, beside), content in zip(partial.items(), contents.values()):
+        for beside, content in zip(partial.values(), contents.values()):
             beside.write_bytes(content)
         for place, beside in partial.items():
             beside.replace(place)

@@ -1,4 +1,5 @@
 """`train export`: the package is what the gateway takes, and the file is what PyTorch computed."""
+
 import json
 import subprocess
 from pathlib import Path
@@ -26,12 +27,16 @@ from hilum_training.networks.build import build
 
 
 def exported(out: Path, *given: str) -> dict:
-    export.run(command("export", "--out", str(out), "--name", "trial", "--version", "0.1.0", "--licence", "own", *given))
+    export.run(
+        command("export", "--out", str(out), "--name", "trial", "--version", "0.1.0", "--licence", "own", *given)
+    )
     return yaml.safe_load((out / "manifest.yaml").read_text())
 
 
 def in_the_gateway(script: str, *arguments: str) -> str:
-    done = subprocess.run([node(), "--input-type=module", "-e", script, *arguments], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [node(), "--input-type=module", "-e", script, *arguments], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -59,10 +64,17 @@ console.log(JSON.stringify(readOutputs(model.manifest, tensors, n).map(({ map, .
 """
 
 
-@pytest.mark.parametrize("task, labels", [
-    ("pneumonia", ["opacity"]), ("type", ["normal", "bacterial", "viral"]), ("detection", ["opacity"]),
-])
-def test_the_gateway_takes_the_package_and_reads_the_same_probabilities(task: str, labels: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "task, labels",
+    [
+        ("pneumonia", ["opacity"]),
+        ("type", ["normal", "bacterial", "viral"]),
+        ("detection", ["opacity"]),
+    ],
+)
+def test_the_gateway_takes_the_package_and_reads_the_same_probabilities(
+    task: str, labels: list[str], tmp_path: Path
+) -> None:
     folder = tmp_path / "package"
     written = exported(folder, "--run", str(trained(task)), "--ages", "1", "5")
     manifest = json.loads(in_the_gateway(LOAD, str(folder)))
@@ -92,16 +104,28 @@ def test_the_gateway_takes_the_package_and_reads_the_same_probabilities(task: st
 
 
 def test_the_card_tells_the_figures_the_check_and_the_cost_of_the_variant(tmp_path: Path) -> None:
-    written = exported(tmp_path / "package", "--run", str(trained("pneumonia")), "--variant", "int8", "--check", str(tmp_path / "check"))
+    written = exported(
+        tmp_path / "package",
+        "--run",
+        str(trained("pneumonia")),
+        "--variant",
+        "int8",
+        "--check",
+        str(tmp_path / "check"),
+    )
     card = (tmp_path / "package" / "MODEL_CARD.md").read_text()
     auc = written["figures"]["test all"]["auc"]
-    assert f"| AUC | {auc[0]:.3f} ({auc[1]:.3f} to {auc[2]:.3f}) |" in card
-    assert "ONNX Runtime and PyTorch differ: logit by at most" in card
-    assert "stored as 8-bit integers" in card and "That costs, in AUC" in card
+    assert f"| AUC | {auc[0]:.3f} ({auc[1]:.3f} to {auc[2]:.3f}) |" in " ".join(card.split())
+    assert "PyTorch differ: logit by at most" in " ".join(card.split())
+    assert "stored as 8-bit integers" in card and "That costs, in AUC" in " ".join(card.split())
     assert written["figures"]["onnx"]["aucLost"]["csv"] == pytest.approx(0, abs=0.05)
     assert written["figures"]["onnx"]["largestDifference"]["logit"] < 0.01
     # The check can be run again by anybody, against the file that ships.
-    done = subprocess.run([node(), str(SCRIPT), str(tmp_path / "package" / "model.onnx"), str(tmp_path / "check")], capture_output=True, text=True)
+    done = subprocess.run(
+        [node(), str(SCRIPT), str(tmp_path / "package" / "model.onnx"), str(tmp_path / "check")],
+        capture_output=True,
+        text=True,
+    )
     assert json.loads(done.stdout)["images"] > 0 and json.loads(done.stdout)["medianMs"] > 0
 
 
@@ -163,10 +187,15 @@ def test_the_map_of_an_image_says_where_the_network_is_surest(tmp_path: Path) ->
         raw = network(torch.from_numpy(IMAGES[:, None] / np.float32(255)))[1].numpy()
     told = run(ClassifierReader([network], (True,), flip=False), IMAGES)
     assert told["logit"].min() > 20
-    assert told["cam"].min((1, 2, 3)) == pytest.approx(0, abs=1e-3) and told["cam"].max((1, 2, 3)) == pytest.approx(1, abs=1e-3)
+    assert told["cam"].min((1, 2, 3)) == pytest.approx(0, abs=1e-3) and told["cam"].max((1, 2, 3)) == pytest.approx(
+        1, abs=1e-3
+    )
     surest = [np.unravel_index(each.argmax(), each.shape) for each in raw[:, 0]]
     cells = 16 // raw.shape[-1]
-    assert all(told["cam"][i, 0, y * cells:(y + 1) * cells, x * cells:(x + 1) * cells].max() > 0.9 for i, (y, x) in enumerate(surest))
+    assert all(
+        told["cam"][i, 0, y * cells : (y + 1) * cells, x * cells : (x + 1) * cells].max() > 0.9
+        for i, (y, x) in enumerate(surest)
+    )
 
 
 def test_a_mirrored_image_has_the_same_answer_and_the_mirrored_map() -> None:
@@ -213,11 +242,37 @@ def test_a_file_that_is_too_large_is_refused_and_nothing_is_written(tmp_path: Pa
 
 def test_the_licence_of_data_that_nobody_knows_must_be_given(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="the terms of csv are not known here"):
-        export.run(command("export", "--out", str(tmp_path / "p"), "--name", "n", "--version", "1", "--run", str(trained("pneumonia"))))
+        export.run(
+            command(
+                "export",
+                "--out",
+                str(tmp_path / "p"),
+                "--name",
+                "n",
+                "--version",
+                "1",
+                "--run",
+                str(trained("pneumonia")),
+            )
+        )
 
 
 def test_the_options_of_the_judgement_are_those_of_export() -> None:
     from hilum_training.judge.held import options
 
-    a = command("export", "--run", "r", "--out", "o", "--name", "n", "--version", "1", "--sensitivity", "0.9", "--false-regions", "0.5")
+    a = command(
+        "export",
+        "--run",
+        "r",
+        "--out",
+        "o",
+        "--name",
+        "n",
+        "--version",
+        "1",
+        "--sensitivity",
+        "0.9",
+        "--false-regions",
+        "0.5",
+    )
     assert options(a) == Options(sensitivity=0.9, false_an_image=0.5, draws=100)

@@ -1,4 +1,5 @@
 """`train compare`: judged runs as a table, with what they cost to run, beside published figures."""
+
 import json
 from argparse import Namespace, _SubParsersAction
 from pathlib import Path
@@ -6,8 +7,12 @@ from pathlib import Path
 
 def add(subparsers: _SubParsersAction) -> None:
     p = subparsers.add_parser("compare", help="a table of judged runs, for docs/models.md")
-    p.add_argument("--runs", nargs="+", required=True, type=Path, metavar="DIR", help="runs that `train judge` has judged")
-    p.add_argument("--out", required=True, type=Path, metavar="FILE.md", help="written anew, or between the marks that it has")
+    p.add_argument(
+        "--runs", nargs="+", required=True, type=Path, metavar="DIR", help="runs that `train judge` has judged"
+    )
+    p.add_argument(
+        "--out", required=True, type=Path, metavar="FILE.md", help="written anew, or between the marks that it has"
+    )
     p.add_argument("--part", default="test", choices=("train", "validation", "test"))
     p.add_argument("--checkpoint", default="best", choices=("best", "last"))
     p.set_defaults(run=run)
@@ -44,7 +49,9 @@ def run(a: Namespace) -> None:
         weights = runs.config["options"].get("weights")
         began = "" if not weights else ", pretrained"
         name = runs.config["arch"] + (f" ({runs.config['backbone']})" if runs.task == "detection" else "") + began
-        epochs = f"{runs.size} px, {runs.progress[0]['epoch']} epochs" + (", with its mirror image" if judgement["flip"] else "")
+        epochs = f"{runs.size} px, {runs.progress[0]['epoch']} epochs" + (
+            ", with its mirror image" if judgement["flip"] else ""
+        )
         parameters = sum(p.numel() for p in runs.networks[0].parameters())
         rows.append(Row(judgement, name, epochs, parameters, ran.fastest_ms, megabytes))
         print(f"{folder}: {name}, {ran.fastest_ms:g} ms an image at best, {ran.median_ms:g} in the median", flush=True)

@@ -1,4 +1,5 @@
 """`train export`: a model package for the gateway out of one run, or of several that are averaged in one graph."""
+
 import shlex
 import sys
 from argparse import Namespace, _SubParsersAction
@@ -11,7 +12,14 @@ FILES = ("model.onnx", "MODEL_CARD.md", "manifest.yaml")
 
 def add(subparsers: _SubParsersAction) -> None:
     p = subparsers.add_parser("export", help="a model package: model.onnx, manifest.yaml, MODEL_CARD.md")
-    p.add_argument("--run", action="append", required=True, type=Path, dest="runs", help="the --out of a fit; several become one graph that averages")
+    p.add_argument(
+        "--run",
+        action="append",
+        required=True,
+        type=Path,
+        dest="runs",
+        help="the --out of a fit; several become one graph that averages",
+    )
     p.add_argument("--out", required=True, type=Path, help="folder of the package")
     p.add_argument("--name", required=True)
     p.add_argument("--version", required=True)
@@ -52,15 +60,28 @@ def run(a: Namespace) -> None:
     runs, chosen = load_runs(a.runs, a.checkpoint), options(a)
     sources = {spec.partition(":")[0] for config in runs.configs for spec in config["data"]}
     who = Identity(
-        a.name, a.version, licence(sources, a.licence), a.intended_use or intended_use(a.finding if len(runs.labels) == 1 else "pneumonia"),
-        a.manufacturer, a.device_uid or device_uid(a.name, a.version), tuple(a.ages) if a.ages else None, tuple(a.views),
+        a.name,
+        a.version,
+        licence(sources, a.licence),
+        a.intended_use or intended_use(a.finding if len(runs.labels) == 1 else "pneumonia"),
+        a.manufacturer,
+        a.device_uid or device_uid(a.name, a.version),
+        tuple(a.ages) if a.ages else None,
+        tuple(a.views),
     )
     sets = held_sets(a, runs)
     made = make(runs, sets, a, chosen)
     named = f"validation and {a.part} part of {', '.join(made.judgement['sources'])}"
     probability = [made.fitted.calibration.probability(made.answers[part].logits) for part in sets]
-    watched = reference(named, list(sets.values()), torch.cat([torch.from_numpy(p) for p in probability]).numpy(), made.fitted.point.threshold)
-    text = manifest(who, made.digest, runs.size, runs.task, labels(runs, a.finding), made.fitted, figures(made), watched)
+    watched = reference(
+        named,
+        list(sets.values()),
+        torch.cat([torch.from_numpy(p) for p in probability]).numpy(),
+        made.fitted.point.threshold,
+    )
+    text = manifest(
+        who, made.digest, runs.size, runs.task, labels(runs, a.finding), made.fitted, figures(made), watched
+    )
     command = f"ai/training/train {shlex.join(sys.argv[1:])}"
     told = card(who, made.judgement, runs.configs, runs.lengths, sources, made.checks, command)
     write_all(a.out, {"model.onnx": made.content, "MODEL_CARD.md": told.encode(), "manifest.yaml": text.encode()})
@@ -69,4 +90,7 @@ def run(a: Namespace) -> None:
     print(f"ONNX against PyTorch on {made.checks.images} images, largest difference: {largest}")
     for name, value in made.checks.lost.items():
         print(f"{a.variant} costs {value:+.5f} AUC on {name}")
-    print(f"{a.out}: {len(made.content) / 1e6:.1f} MB, {made.checks.shipped.median_ms:g} ms an image on two threads (median; best {made.checks.shipped.fastest_ms:g})")
+    print(
+        f"{a.out}: {len(made.content) / 1e6:.1f} MB, {made.checks.shipped.median_ms:g} ms an image on two threads "
+        f"(median; best {made.checks.shipped.fastest_ms:g})"
+    )

@@ -1,4 +1,5 @@
 """`train judge`: how good a run is, as figures with intervals, a list of predictions, and a report to look at."""
+
 import csv
 import io
 import json
@@ -10,7 +11,9 @@ from ..judge.arguments import add_judging
 
 def add(subparsers: _SubParsersAction) -> None:
     p = subparsers.add_parser("judge", help="figures with intervals, operating point, calibration, an HTML report")
-    p.add_argument("--run", action="append", required=True, type=Path, dest="runs", help="the --out of a fit; several are averaged")
+    p.add_argument(
+        "--run", action="append", required=True, type=Path, dest="runs", help="the --out of a fit; several are averaged"
+    )
     p.add_argument("--out", type=Path, help="folder of the judgement; without it, judge-PART in the run")
     add_judging(p)
     p.set_defaults(run=run)
@@ -36,20 +39,26 @@ def run(a: Namespace) -> None:
     answers = {part: ask(reader, images) for part, images in sets.items()}
     fitted = fit(answers["validation"], runs.labels, runs.positive, chosen)
     judgement = describe(runs, a) | fitted_record(fitted) | judge(answers[a.part], fitted, a.part, chosen)
-    title = f"{runs.config['arch']}, {runs.task}, {runs.size} x {runs.size}" + (f", {len(a.runs)} runs averaged" if len(a.runs) > 1 else "")
+    title = f"{runs.config['arch']}, {runs.task}, {runs.size} x {runs.size}" + (
+        f", {len(a.runs)} runs averaged" if len(a.runs) > 1 else ""
+    )
     page = report.page(title, judgement, answers[a.part], sets[a.part].images, fitted)
     folder = a.out or a.runs[0] / f"judge-{a.part}"
-    write_all(folder, {
-        "judgement.json": (json.dumps(judgement, indent=2) + "\n").encode(),
-        "predictions.csv": _predictions(answers[a.part], fitted).encode(),
-        "report.html": page.encode(),
-    })
+    write_all(
+        folder,
+        {
+            "judgement.json": (json.dumps(judgement, indent=2) + "\n").encode(),
+            "predictions.csv": _predictions(answers[a.part], fitted).encode(),
+            "report.html": page.encode(),
+        },
+    )
     print(headline(judgement))
     print(f"{folder / 'report.html'}")
 
 
 def _predictions(answers, fitted) -> str:
-    """One line an image: what it is, what was told, and the regions as `x1 y1 x2 y2 score` in pixels of the network's frame."""
+    """One line an image: what it is, what was told, and the regions as `x1 y1 x2 y2 score` in pixels of the network's
+    frame."""
     from ..judge.fitting import told
 
     text = io.StringIO()
@@ -58,7 +67,20 @@ def _predictions(answers, fitted) -> str:
     writer.writerow(["source", "patient", "file", "label", "probability", "positive", *names, "regions"])
     probability, classes = fitted.calibration.probability(answers.logits), fitted.calibration.classes(answers.logits)
     for sample, p, each, found in zip(answers.samples, probability, classes, told(answers, fitted)):
-        regions = "; ".join(" ".join([*(f"{v:.1f}" for v in box), f"{score:.3f}"]) for box, score in zip(found.boxes, found.scores))
+        regions = "; ".join(
+            " ".join([*(f"{v:.1f}" for v in box), f"{score:.3f}"]) for box, score in zip(found.boxes, found.scores)
+        )
         kinds = [f"{v:.4f}" for v in each] if names else []
-        writer.writerow([sample.source, sample.patient, sample.path.name, sample.label, f"{p:.4f}", int(p >= fitted.point.threshold), *kinds, regions])
+        writer.writerow(
+            [
+                sample.source,
+                sample.patient,
+                sample.path.name,
+                sample.label,
+                f"{p:.4f}",
+                int(p >= fitted.point.threshold),
+                *kinds,
+                regions,
+            ]
+        )
     return text.getvalue()

@@ -1,4 +1,5 @@
 """The table of docs/models.md: one row a run, one table for each task and source of images."""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,8 +42,12 @@ def _line(cells: Sequence[str]) -> str:
 def _columns(records: Sequence[dict]) -> dict[str, tuple[str, str]]:
     """Heading -> where its figure stands in a record: part of it, name."""
     columns = {title: ("", key) for key, title in FIGURES.items()}
-    columns |= {title: ("labels", key) for key, title in BETWEEN.items() if any(key in r.get("labels", {}) for r in records)}
-    return columns | {title: ("regions", key) for key, title in REGIONS.items() if any(key in r.get("regions", {}) for r in records)}
+    columns |= {
+        title: ("labels", key) for key, title in BETWEEN.items() if any(key in r.get("labels", {}) for r in records)
+    }
+    return columns | {
+        title: ("regions", key) for key, title in REGIONS.items() if any(key in r.get("regions", {}) for r in records)
+    }
 
 
 def _figure(record: dict, place: tuple[str, str]) -> dict | None:
@@ -54,7 +59,10 @@ def _published(task: str, columns: dict[str, tuple[str, str]]) -> list[str]:
     shown = [one for one in PUBLISHED if one.task == ("pneumonia" if task == "detection" else task)]
     lines = []
     for one in shown:
-        cells = [f"{one.arch}: {one.source}", *(one.figures.get(key, "") if part == one.part else "" for part, key in columns.values())]
+        cells = [
+            f"{one.arch}: {one.source}",
+            *(one.figures.get(key, "") if part == one.part else "" for part, key in columns.values()),
+        ]
         lines.append(_line([f"*{cell}*" if cell else "" for cell in [*cells, "", "", "", one.data]]))
     return lines
 
@@ -89,8 +97,10 @@ def tables(rows: Sequence[Row]) -> str:
             parts += [
                 f"### Task {task}, {named}",
                 "",
-                f"{judged['part']} part: {record['images']} images of {record['patients']} patients, {record['positives']} positive. Figures at each "
-                f"run's own operating point; 95 % intervals by bootstrap over patients. In italics: what others report, on other images.",
+                f"{judged['part']} part: {record['images']} images of {record['patients']} patients, "
+                f"{record['positives']} positive. Figures at each "
+                "run's own operating point; 95 % intervals by bootstrap over patients. In italics: what others "
+                "report, on other images.",
                 "",
                 *_table(of_task, source),
                 "",
@@ -108,5 +118,8 @@ def placed(file: Path, text: str) -> str:
         return f"# Models compared\n\n{block}"
     old = file.read_text()
     if old.count(BEGIN) != 1 or old.count(END) != 1 or old.index(END) < old.index(BEGIN):
-        raise TrainingError(f"{file} is there and has no place for the table: put `{BEGIN}` and `{END}` where it belongs, or give another --out")
-    return old[: old.index(BEGIN)] + block + old[old.index(END) + len(END):].removeprefix("\n")
+        raise TrainingError(
+            f"{file} is there and has no place for the table: put `{BEGIN}` and `{END}` where it belongs, or give "
+            "another --out"
+        )
+    return old[: old.index(BEGIN)] + block + old[old.index(END) + len(END) :].removeprefix("\n")

@@ -1,4 +1,5 @@
 """What a package says of the data that it comes from, and the codes of what it finds."""
+
 from dataclasses import dataclass
 
 from ..errors import TrainingError
@@ -45,12 +46,17 @@ def licence(sources: set[str], given: str | None) -> str:
         return given
     unknown = sorted(sources - SOURCES.keys())
     if unknown:
-        raise TrainingError(f"the terms of {', '.join(unknown)} are not known here: say with --licence what the weights may be used for")
+        raise TrainingError(
+            f"the terms of {', '.join(unknown)} are not known here: say with --licence what the weights may be used for"
+        )
     known = [SOURCES[name] for name in sorted(sources)]
     trained_on = "; ".join(f"{each.title}, {each.terms}" for each in known)
     return f"{'CC-BY-4.0' if all(each.free for each in known) else 'CC-BY-NC-4.0'} (trained on {trained_on})"
 
 
 def intended_use(finding: str) -> str:
-    return (f"Research use only, not a medical device: points out {finding} on frontal chest radiographs, for a radiologist who "
-            "reads every image. Not for diagnosis, not for ruling disease out.")
+    return (
+        f"Research use only, not a medical device: points out {finding} on frontal chest radiographs, for a "
+        "radiologist who "
+        "reads every image. Not for diagnosis, not for ruling disease out."
+    )

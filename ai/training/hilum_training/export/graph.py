@@ -1,4 +1,5 @@
 """The graph of a reader (judge/readers.py) as ONNX: one input `image` [N, 1, s, s], outputs by the reader's names."""
+
 import io
 import warnings
 
@@ -20,8 +21,14 @@ def to_onnx(reader: nn.Module, size: int) -> onnx.ModelProto:
         # The tracer warns of every Python number that it fixes: they are fixed, the size of the image is.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            reader, (image,), buffer, input_names=["image"], output_names=names, opset_version=OPSET,
-            dynamic_axes={name: {0: "N"} for name in ["image", *names]}, do_constant_folding=True,
+            reader,
+            (image,),
+            buffer,
+            input_names=["image"],
+            output_names=names,
+            opset_version=OPSET,
+            dynamic_axes={name: {0: "N"} for name in ["image", *names]},
+            do_constant_folding=True,
         )
         shapes = [tuple(value.shape[1:]) for value in reader(image)]
     model = onnx.load_from_string(buffer.getvalue())

@@ -1,5 +1,6 @@
-"""manifest.yaml: what the gateway must know (docs/model-packages.md). Written line by line, so that it reads well; values
-are JSON, which is YAML."""
+"""manifest.yaml: what the gateway must know (docs/model-packages.md). Written line by line, so that it reads well;
+values are JSON, which is YAML."""
+
 import json
 import uuid
 from dataclasses import dataclass
@@ -54,7 +55,12 @@ def _outputs(task: str, fitted: Fitted) -> list[str]:
         boxes = {"scoreThreshold": fitted.score, "nmsIou": NMS_IOU, "maxRegions": MOST_REGIONS}
         lines.append(f"  boxes: {{ tensor: boxes, format: xyxy, scores: scores, {inline(boxes)[2:-2]} }}")
     elif fitted.rule:
-        mask = {"threshold": fitted.rule.threshold, "relative": True, "minArea": fitted.rule.least_area, "maxRegions": MOST_REGIONS}
+        mask = {
+            "threshold": fitted.rule.threshold,
+            "relative": True,
+            "minArea": fitted.rule.least_area,
+            "maxRegions": MOST_REGIONS,
+        }
         lines.append(f"  mask: {{ tensor: cam, activation: none, {inline(mask)[2:-2]} }}")
     return lines
 
@@ -67,7 +73,14 @@ def _calibration(fitted: Fitted) -> str:
 
 
 def manifest(
-    who: Identity, digest: str, size: int, task: str, labels: list[Label], fitted: Fitted, figures: dict[str, Any], reference: dict[str, Any]
+    who: Identity,
+    digest: str,
+    size: int,
+    task: str,
+    labels: list[Label],
+    fitted: Fitted,
+    figures: dict[str, Any],
+    reference: dict[str, Any],
 ) -> str:
     """The file's text. `digest`: sha256 of model.onnx. `figures`: free, one line each. `reference`: for drift."""
     applicability: dict[str, Any] = {"modalities": MODALITIES, "views": who.views}
@@ -82,7 +95,9 @@ def manifest(
         f"intendedUse: {json.dumps(who.intended_use, ensure_ascii=False)}",
         f"deviceUid: {who.device_uid}",
         f"manufacturer: {json.dumps(who.manufacturer, ensure_ascii=False)}",
-        f"input: {{ tensor: image, width: {size}, height: {size}, channels: 1, range: [0, 1], mean: [0], std: [1], fit: stretch }}",
+        "input: "
+        f"{{ tensor: image, width: {size}, height: {size}, channels: 1, "
+        "range: [0, 1], mean: [0], std: [1], fit: stretch }",
         f"task: {'detection' if task == 'detection' else 'classification'}",
         "outputs:",
         *_outputs(task, fitted),

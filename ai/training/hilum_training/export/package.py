@@ -1,4 +1,5 @@
 """A model package out of runs: the graph, what it answers in the gateway's own runtime, and what follows from that."""
+
 import hashlib
 from argparse import Namespace
 from dataclasses import dataclass
@@ -59,7 +60,9 @@ def _aucs(answers: Answers, fitted: Fitted) -> dict[str, float]:
     for name in names:
         part = answers.only(answers.sources == name)
         truth = part.truth()
-        found[name] = float(metrics.auc(fitted.calibration.probability(part.logits), truth, metrics.ones(len(truth)))[0])
+        found[name] = float(
+            metrics.auc(fitted.calibration.probability(part.logits), truth, metrics.ones(len(truth)))[0]
+        )
     return found
 
 
@@ -80,7 +83,10 @@ def make(runs: Runs, sets: dict[str, SampleSet], a: Namespace, chosen: Options) 
         file.write_bytes(shrink(model, a.variant).SerializeToString())
         content = file.read_bytes()
         if len(content) > a.max_mb * 1e6:
-            raise TrainingError(f"model.onnx has {len(content) / 1e6:.1f} MB, more than {a.max_mb:g}: take --variant fp16 or int8, or --max-mb")
+            raise TrainingError(
+                f"model.onnx has {len(content) / 1e6:.1f} MB, more than {a.max_mb:g}: take --variant fp16 or int8, "
+                "or --max-mb"
+            )
         shipped = runtime.ask(file, everything, timed=runtime.TIMED)
         original = runtime.ask(plain_file, part.images) if a.variant != "float32" else None
     if a.check:
@@ -101,19 +107,27 @@ def _by_set(tensors: dict[str, np.ndarray], sets: dict[str, SampleSet]) -> dict[
     answers, start = {}, 0
     for name, images in sets.items():
         end = start + len(images)
-        answers[name] = from_tensors({key: value[start:end] for key, value in tensors.items()}, images.samples, images.size)
+        answers[name] = from_tensors(
+            {key: value[start:end] for key, value in tensors.items()}, images.samples, images.size
+        )
         start = end
     return answers
 
 
 def figures(made: Made) -> dict[str, dict]:
-    """What the manifest keeps of the judgement: one line for each set, value and interval; and the check of the file."""
+    """What the manifest keeps of the judgement: one line for each set, value and interval; and the check of the
+    file."""
     kept = {}
     for name, record in made.judgement["sets"].items():
-        nested = {**record, **{f"{key} of labels" if key == "accuracy" else key: v for key, v in record.get("labels", {}).items()},
-                  **{f"regions {key}": v for key, v in record.get("regions", {}).items()}}
+        nested = {
+            **record,
+            **{f"{key} of labels" if key == "accuracy" else key: v for key, v in record.get("labels", {}).items()},
+            **{f"regions {key}": v for key, v in record.get("regions", {}).items()},
+        }
         counts = {key: record[key] for key in ("images", "patients", "positives")}
-        measured = {key: [v["value"], v["low"], v["high"]] for key, v in nested.items() if isinstance(v, dict) and "low" in v}
+        measured = {
+            key: [v["value"], v["low"], v["high"]] for key, v in nested.items() if isinstance(v, dict) and "low" in v
+        }
         kept[f"{made.judgement['part']} {name}"] = counts | measured
     checks = made.checks
     difference = {name: float(f"{value:.2g}") for name, value in checks.plain.difference.items()}

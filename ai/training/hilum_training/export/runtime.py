@@ -1,4 +1,5 @@
 """The gateway's own ONNX Runtime, asked through Node (check_onnx.mjs): the answers of a file, and how long it takes."""
+
 import json
 import shutil
 import subprocess
@@ -42,7 +43,9 @@ def node() -> str:
     own = ROOT / "node_modules" / ".bin" / "node"
     found = str(own) if own.exists() else shutil.which("node")
     if not found or not (ROOT / "node_modules" / "onnxruntime-node").is_dir():
-        raise TrainingError(f"no Node with onnxruntime-node in {ROOT}: run `npm ci` there first; ONNX files are run with it")
+        raise TrainingError(
+            f"no Node with onnxruntime-node in {ROOT}: run `npm ci` there first; ONNX files are run with it"
+        )
     return found
 
 
@@ -64,18 +67,24 @@ def write_check(folder: Path, images: np.ndarray, expected: dict[str, np.ndarray
 
 
 def ask(model: Path, images: np.ndarray, expected: dict[str, np.ndarray] | None = None, timed: int = 0) -> Ran:
-    """Run `model` on `images`, `timed` times more on one image each, and, where `expected` is PyTorch's answer to them, hold it against that.
+    """Run `model` on `images`, `timed` times more on one image each, and, where `expected` is PyTorch's answer to them,
+    hold it against that.
 
     @raises TrainingError if the file does not run, or differs by more than TOLERANCE
     """
     with TemporaryDirectory() as folder:
         write_check(Path(folder), images, expected or {}, answers=True, timed=timed)
-        done = subprocess.run([node(), str(SCRIPT), str(model), folder], capture_output=True, text=True, timeout=LIMIT_SECONDS)
+        done = subprocess.run(
+            [node(), str(SCRIPT), str(model), folder], capture_output=True, text=True, timeout=LIMIT_SECONDS
+        )
         if done.returncode != 0:
             reason = (done.stderr.strip() or f"exit {done.returncode}").splitlines()
             raise TrainingError(f"{model.name} in ONNX Runtime: {reason[-1] if 'differs' in reason[-1] else reason[0]}")
         told = json.loads(done.stdout.strip().splitlines()[-1])
         tensors = {
-            name: np.fromfile(Path(folder) / f"{name}.answer.bin", "<f4").reshape(shape) for name, shape in told["shapes"].items()
+            name: np.fromfile(Path(folder) / f"{name}.answer.bin", "<f4").reshape(shape)
+            for name, shape in told["shapes"].items()
         }
-    return Ran(tensors, told["largestDifference"], told.get("boxes", 0), told.get("medianMs", nan), told.get("fastestMs", nan))
+    return Ran(
+        tensors, told["largestDifference"], told.get("boxes", 0), told.get("medianMs", nan), told.get("fastestMs", nan)
+    )

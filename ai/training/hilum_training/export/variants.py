@@ -2,6 +2,7 @@
 
 The runtime unfolds the weights once, when it loads the model: what is saved is the size of the file, not time.
 """
+
 from collections.abc import Callable
 
 import numpy as np
@@ -37,7 +38,10 @@ def _eighth(name: str, weights: np.ndarray, axis: int) -> Replacement:
     whole = np.clip(np.rint(weights / scale), -127, 127).astype(np.int8)
     cast = helper.make_node("Cast", [f"{name}.int8"], [f"{name}.whole"], f"{name}.cast", to=TensorProto.FLOAT)
     scaled = helper.make_node("Mul", [f"{name}.whole", f"{name}.scale"], [name], f"{name}.scaled")
-    return [numpy_helper.from_array(whole, f"{name}.int8"), numpy_helper.from_array(scale, f"{name}.scale")], [cast, scaled]
+    return [numpy_helper.from_array(whole, f"{name}.int8"), numpy_helper.from_array(scale, f"{name}.scale")], [
+        cast,
+        scaled,
+    ]
 
 
 def _channel_axis(graph: onnx.GraphProto, name: str) -> int:

@@ -1,4 +1,5 @@
 """What a network said about a set of images, whichever runtime ran it."""
+
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +18,8 @@ WORTH_A_BAR = 200
 
 @dataclass
 class Answers:
-    """`logits` [n, C]; `boxes` (a detector's, overlaps removed, every score) or `maps` [n, h, w] (a classifier's, 0 to 1)."""
+    """`logits` [n, C]; `boxes` (a detector's, overlaps removed, every score) or `maps` [n, h, w] (a classifier's, 0 to
+    1)."""
 
     samples: list[Sample]
     size: int
@@ -59,7 +61,9 @@ def from_tensors(tensors: dict[str, np.ndarray], samples: list[Sample], size: in
     for name, values in tensors.items():
         spoilt = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(1))
         if len(spoilt):
-            raise TrainingError(f"the network answers NaN in {name} for {samples[spoilt[0]].path} and {len(spoilt) - 1} more")
+            raise TrainingError(
+                f"the network answers NaN in {name} for {samples[spoilt[0]].path} and {len(spoilt) - 1} more"
+            )
     answers = Answers(samples, size, tensors["logit"].astype(np.float64))
     if "boxes" in tensors:
         answers.boxes = []
@@ -76,8 +80,10 @@ def run(reader: nn.Module, images: np.ndarray, batch: int = 16) -> dict[str, np.
     found: dict[str, list[np.ndarray]] = {name: [] for name in reader.outputs}
     reader.eval().to(memory_format=torch.channels_last)  # twice as fast on a CPU
     with torch.no_grad():
-        for start in tqdm(range(0, len(images), batch), "asking the network", unit="batch", disable=len(images) < WORTH_A_BAR):
-            x = torch.from_numpy(images[start:start + batch]).unsqueeze(1).float() / 255
+        for start in tqdm(
+            range(0, len(images), batch), "asking the network", unit="batch", disable=len(images) < WORTH_A_BAR
+        ):
+            x = torch.from_numpy(images[start : start + batch]).unsqueeze(1).float() / 255
             for name, value in zip(reader.outputs, reader(x.contiguous(memory_format=torch.channels_last))):
                 found[name].append(value.float().numpy())
     return {name: np.concatenate(values) for name, values in found.items()}

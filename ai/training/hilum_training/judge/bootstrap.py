@@ -1,4 +1,5 @@
 """Intervals by the percentile bootstrap over patients: a patient's images are drawn together, for they are alike."""
+
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
@@ -37,11 +38,11 @@ class Resampler:
     def figures(
         self, of: Callable[[np.ndarray], dict[str, np.ndarray]], centred: Collection[str] = ()
     ) -> dict[str, Figure]:
-        """`of` takes weights [d, n] and gives one [d] for each name. Those that are `centred` grow with the chance that is
-        in a draw, as distances from 0 do: their draws are moved, so that their mean is the value."""
+        """`of` takes weights [d, n] and gives one [d] for each name. Those that are `centred` grow with the chance that
+        is in a draw, as distances from 0 do: their draws are moved, so that their mean is the value."""
         plain = of(np.ones((1, len(self._patient))))
         chunks = [
-            of(self._drawn[start:start + CHUNK, self._patient].astype(float))
+            of(self._drawn[start : start + CHUNK, self._patient].astype(float))
             for start in range(0, len(self._drawn), CHUNK)
         ]
         found = {}

@@ -2,6 +2,7 @@
 
 A box is x1, y1, x2, y2 in pixels of the frame that the network sees; IoU does not mind that the frame is stretched.
 """
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -84,7 +85,8 @@ class Curve:
         return wrong[0] / len(self.truths), right[0] / max(1, truths[0, 0])
 
     def score_for(self, false_an_image: float) -> float:
-        """The lowest score from which boxes can be told with at most so many false ones an image; 1 if there is none."""
+        """The lowest score from which boxes can be told with at most so many false ones an image; 1 if there is
+        none."""
         _, wrong, _ = self._cumulated(np.ones((1, len(self.truths))))
         within = np.flatnonzero(wrong[0] <= false_an_image * len(self.truths))
         return float(self.scores[within[-1]]) if len(within) else 1.0
@@ -113,7 +115,10 @@ def rsna_mean(found: Sequence[Found], weights: np.ndarray) -> np.ndarray:
 def told_figures(found: Sequence[Found], least_iou: float, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Of the boxes that are told: the share of true regions hit, the share of boxes that hit, false boxes an image."""
     right = weights @ np.array([matches(f, least_iou).sum() for f in found], float)
-    told, truths = weights @ np.array([len(f.boxes) for f in found], float), weights @ np.array([len(f.truth) for f in found], float)
+    told, truths = (
+        weights @ np.array([len(f.boxes) for f in found], float),
+        weights @ np.array([len(f.truth) for f in found], float),
+    )
     return {
         "hitRate": right / np.where(truths > 0, truths, np.nan),
         "precision": right / np.where(told > 0, told, np.nan),

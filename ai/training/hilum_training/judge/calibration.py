@@ -1,4 +1,5 @@
 """From logits to probabilities that mean what they say (Platt 1999; vector scaling, Guo 2017, arXiv 1706.04599)."""
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +20,8 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Calibration:
-    """`platt`: one logit, probability = sigmoid(scale * logit + offset). `vector`: softmax(scale * logits + offset), one
-    scale and offset for each label; the image's probability is the sum over the labels that are `positive`."""
+    """`platt`: one logit, probability = sigmoid(scale * logit + offset). `vector`: softmax(scale * logits + offset),
+    one scale and offset for each label; the image's probability is the sum over the labels that are `positive`."""
 
     method: str
     scale: tuple[float, ...]

@@ -1,4 +1,5 @@
 """What is fitted on validation: calibration, the operating point, and how places become regions."""
+
 import math
 from dataclasses import dataclass, replace
 from functools import partial

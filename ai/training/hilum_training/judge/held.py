@@ -1,4 +1,5 @@
 """The images that are judged: validation and another part, by the split that the runs were trained with."""
+
 import hashlib
 from argparse import Namespace
 from pathlib import Path
@@ -27,20 +28,26 @@ def _splits(folder: Path, config: dict) -> list[Path]:
     files = [Path(entry["file"]) for entry in config["split"]]
     for file, entry in zip(files, config["split"]):
         if not file.is_file():
-            raise TrainingError(f"no split {file}, by which {folder} was trained: run from the same folder, or say --split")
+            raise TrainingError(
+                f"no split {file}, by which {folder} was trained: run from the same folder, or say --split"
+            )
         if hashlib.sha256(file.read_bytes()).hexdigest() != entry["sha256"]:
             raise TrainingError(f"{file} is not the split any more by which {folder} was trained")
     return files
 
 
 def _refuse_trained(split: Split, runs: Runs) -> None:
-    """Every run must have left alone what is judged, by its own split. @raises TrainingError naming the first patient"""
+    """Every run must have left alone what is judged, by its own split. @raises TrainingError naming the first
+    patient"""
     for folder, config in zip(runs.folders, runs.configs):
         trained = {patient for patient, part in read_split(*_splits(folder, config)).items() if part == "train"}
         leaked = sorted(patient for patient in trained if split.get(patient, "train") != "train")
         if leaked:
             source, patient = leaked[0]
-            raise TrainingError(f"leaked patient: {folder} was trained on {len(leaked)} that would be judged, first {patient} of {source}")
+            raise TrainingError(
+                f"leaked patient: {folder} was trained on {len(leaked)} that would be judged, first {patient} of "
+                f"{source}"
+            )
 
 
 def _usable(samples: list[Sample], runs: Runs) -> list[Sample]:

@@ -1,4 +1,5 @@
 """The figures that a fitted run reaches on a part that it has not seen, each with its interval."""
+
 import numpy as np
 
 from . import calibration, metrics
@@ -50,7 +51,10 @@ def _label_figures(answers: Answers, fitted: Fitted, options: Options) -> dict:
     figures = Resampler(answers.patients, options.draws, options.seed).figures(of)
     between = " against ".join(fitted.labels[i] for i in finding)
     named = {name.replace("between", between): figure.record() for name, figure in figures.items()}
-    return named | {"images": len(truth), "confusion": metrics.confusion(classes.argmax(1), truth, len(fitted.labels)).tolist()}
+    return named | {
+        "images": len(truth),
+        "confusion": metrics.confusion(classes.argmax(1), truth, len(fitted.labels)).tolist(),
+    }
 
 
 def _region_figures(answers: Answers, fitted: Fitted, options: Options) -> dict:

@@ -1,8 +1,9 @@
-"""Figures of an image's answer. Each takes weights [d, n], how often each image counts in each of d resamples, and gives
-[d]: with one row of ones it is the plain figure, with the rows of bootstrap.py it is its distribution.
+"""Figures of an image's answer. Each takes weights [d, n], how often each image counts in each of d resamples, and
+gives [d]: with one row of ones it is the plain figure, with the rows of bootstrap.py it is its distribution.
 
 A figure that its images do not determine (no positive, nothing called positive) is NaN.
 """
+
 import numpy as np
 
 Array = np.ndarray

@@ -1,4 +1,5 @@
 """The probability from which an image is called positive, chosen on validation."""
+
 import math
 from dataclasses import dataclass
 

@@ -1,4 +1,5 @@
 """Radiographs with the truth in red and what the model tells in blue: its best hits, and its worst mistakes."""
+
 import io
 from dataclasses import dataclass
 
@@ -59,7 +60,10 @@ def gallery(answers: Answers, images: np.ndarray, fitted: Fitted, count: int = 4
     pages = {}
     for heading, chosen in _chosen(probability, answers.truth(), fitted.point.threshold, count).items():
         pages[heading] = [
-            Picture(inlined("jpeg", draw(images[i], shown[i])), f"{answers.samples[i].path.name}: {answers.samples[i].label}, told {probability[i]:.2f}")
+            Picture(
+                inlined("jpeg", draw(images[i], shown[i])),
+                f"{answers.samples[i].path.name}: {answers.samples[i].label}, told {probability[i]:.2f}",
+            )
             for i in chosen
         ]
     return {heading: pictures for heading, pictures in pages.items() if pictures}

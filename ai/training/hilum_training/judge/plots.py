@@ -1,4 +1,5 @@
 """The curves of the report, each one PNG as a data address."""
+
 import base64
 import io
 from collections.abc import Callable
@@ -17,9 +18,19 @@ from .fitting import LEAST_IOU, Fitted, located  # noqa: E402
 INK, GRAY, BLUE, RED, SOFT = "#1d2733", "#8a94a3", "#1f5fa8", "#c0392b", "#9fb8d4"
 COLOURS = (BLUE, "#b8761f", "#2c7a5b", "#7a4a9c")
 STYLE = {
-    "font.size": 9, "axes.edgecolor": GRAY, "axes.labelcolor": INK, "text.color": INK, "xtick.color": GRAY,
-    "ytick.color": GRAY, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10,
-    "axes.titleweight": "bold", "axes.titlelocation": "left", "legend.frameon": False, "legend.fontsize": 8,
+    "font.size": 9,
+    "axes.edgecolor": GRAY,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": GRAY,
+    "ytick.color": GRAY,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "legend.frameon": False,
+    "legend.fontsize": 8,
 }
 
 
@@ -68,7 +79,9 @@ def precision_recall(answers: Answers, fitted: Fitted) -> str:
         for (name, part), colour in zip(_sets(answers).items(), COLOURS):
             probability, truth = fitted.calibration.probability(part.logits), part.truth()
             area = metrics.average_precision(probability, truth, metrics.ones(len(truth)))[0]
-            axes.plot(*metrics.precision_recall_points(probability, truth), color=colour, lw=1.6, label=f"{name}: {area:.3f}")
+            axes.plot(
+                *metrics.precision_recall_points(probability, truth), color=colour, lw=1.6, label=f"{name}: {area:.3f}"
+            )
             axes.axhline(truth.mean(), color=colour, lw=0.7, ls=":")
         axes.legend(loc="lower left", title="average precision; dots: share of positives", title_fontsize=8)
         _axes(axes, "sensitivity (recall)", "precision")
@@ -90,7 +103,9 @@ def reliability(answers: Answers, fitted: Fitted, bins: int = 10) -> str:
             filled = [b for b in range(bins) if (place == b).any()]
             x, y = ([values[place == b].mean() for b in filled] for values in (probability, truth))
             axes.plot(x, y, color=colour, lw=1.2)
-            axes.scatter(x, y, s=[12 + 160 * (place == b).mean() for b in filled], color=colour, label=f"{name}: {error:.3f}")
+            axes.scatter(
+                x, y, s=[12 + 160 * (place == b).mean() for b in filled], color=colour, label=f"{name}: {error:.3f}"
+            )
         axes.legend(loc="upper left", title="calibration error", title_fontsize=8, markerscale=0.6)
         _axes(axes, "probability told", "share that is positive")
 
@@ -119,7 +134,14 @@ def confusion(title: str, counts: list[list[int]], names: list[str]) -> str:
         axes.imshow(share, cmap="Blues", vmin=0, vmax=1.3)
         for (row, column), count in np.ndenumerate(table):
             dark = share[row, column] > 0.6
-            axes.text(column, row, f"{count}\n{100 * share[row, column]:.0f} %", ha="center", va="center", color="white" if dark else INK)
+            axes.text(
+                column,
+                row,
+                f"{count}\n{100 * share[row, column]:.0f} %",
+                ha="center",
+                va="center",
+                color="white" if dark else INK,
+            )
         ticks = range(len(names))
         axes.set(xlabel="called", ylabel="truth", xticks=ticks, yticks=ticks, xticklabels=names)
         axes.set_yticklabels(names, rotation=90, va="center")

@@ -1,12 +1,13 @@
-"""A run as it is used: several networks averaged, the image and its mirror image averaged, outputs as the gateway reads them.
+"""A run as it is used: several networks averaged, the image and its mirror image averaged, outputs as the gateway
+reads.
 
 The same module is judged and exported, so that what is measured is what is served.
 """
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import TrainingError
 from ..networks.detector import Reader
 
 # The map is drawn finer than the network's own 8 x 8 cells of a 256 image: regions otherwise jump by 32 pixels.
@@ -14,10 +15,12 @@ MAP_STRIDE = 4
 
 
 class ClassifierReader(nn.Module):
-    """`image` [n, 1, s, s] in 0 to 1 -> logit [n, C], cam [n, 1, s/4, s/4] in 0 to the (uncalibrated) probability of the finding.
+    """`image` [n, 1, s, s] in 0 to 1 -> logit [n, C], cam [n, 1, s/4, s/4] in 0 to the network's own probability of the
+    finding.
 
-    The map is the log-odds of the positive labels at every place, drawn out from its lowest to its highest value: a network that
-    is sure of an image is sure of all of it, and what is left to see is where it is surest. Logits are averaged over the networks and, with `flip`, over the image and its mirror image (run as one batch).
+    The map is the log-odds of the positive labels at every place, drawn out from its lowest to its highest value: a
+    network that is sure of an image is sure of all of it, and what is left to see is where it is surest. Logits are
+    averaged over the networks and, with `flip`, over the image and its mirror image (run as one batch).
     """
 
     outputs = ("logit", "cam")

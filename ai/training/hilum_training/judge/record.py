@@ -1,4 +1,5 @@
 """How a judgement is written down: what was judged, what was fitted, and the headline."""
+
 from argparse import Namespace
 from typing import Any
 
@@ -10,6 +11,7 @@ from .runs import Runs
 def describe(runs: Runs, a: Namespace) -> dict[str, Any]:
     """What was judged: task and labels for machines, `run` for people."""
     config, flips = runs.config, a.flip or runs.task == "detection"  # the detector's reader always is
+    parameters = sum(p.numel() for network in runs.networks for p in network.parameters())
     return {
         "task": runs.task,
         "labels": list(runs.labels),
@@ -18,7 +20,7 @@ def describe(runs: Runs, a: Namespace) -> dict[str, Any]:
         "flip": flips,
         "run": {
             "runs": ", ".join(str(folder) for folder in runs.folders),
-            "network": f"{config['arch']}, {sum(p.numel() for n in runs.networks for p in n.parameters()):,} parameters",
+            "network": f"{config['arch']}, {parameters:,} parameters",
             "input": f"{runs.size} x {runs.size}" + (", averaged with its mirror image" if flips else ""),
             "data": ", ".join(a.data or config["data"]),
             "split": ", ".join(str(file) for file in a.split or [entry["file"] for entry in config["split"]]),
@@ -36,7 +38,11 @@ def fitted_record(fitted: Fitted) -> dict[str, Any]:
     if fitted.rule:
         regions = {"mapThreshold": fitted.rule.threshold, "leastArea": fitted.rule.least_area}
     return {
-        "calibration": {"method": c.method, "scale": c.scale[0] if one else list(c.scale), "offset": c.offset[0] if one else list(c.offset)},
+        "calibration": {
+            "method": c.method,
+            "scale": c.scale[0] if one else list(c.scale),
+            "offset": c.offset[0] if one else list(c.offset),
+        },
         "operatingPoint": {"threshold": fitted.point.threshold, "chosenFor": fitted.point.chosen_for},
         "told": regions,
     }
@@ -46,11 +52,19 @@ def headline(judgement: dict) -> str:
     """A few lines for the terminal."""
     lines = [verdict(judgement)]
     for name, record in judgement["sets"].items():
-        shown = [f"{key} {number(record[key])} ({interval(record[key])})" for key in ("auc", "accuracy", "sensitivity", "specificity", "calibrationError")]
+        shown = [
+            f"{key} {number(record[key])} ({interval(record[key])})"
+            for key in ("auc", "accuracy", "sensitivity", "specificity", "calibrationError")
+        ]
         lines.append(f"{name}, {record['images']} images: " + ", ".join(shown))
         if "labels" in record:
             against = [(key, value) for key, value in record["labels"].items() if " against " in key]
             lines += [f"  {key} {number(value)} ({interval(value)})" for key, value in against]
         if "regions" in record:
-            lines.append("  " + ", ".join(f"{key} {number(value)}" for key, value in record["regions"].items() if isinstance(value, dict)))
+            lines.append(
+                "  "
+                + ", ".join(
+                    f"{key} {number(value)}" for key, value in record["regions"].items() if isinstance(value, dict)
+                )
+            )
     return "\n".join(lines)

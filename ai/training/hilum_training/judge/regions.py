@@ -1,4 +1,5 @@
 """Regions as the gateway makes them (ai/runtime/mask.ts, outputs.ts): from a class activation map, or from boxes."""
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,8 @@ LEAST_AREA = 0.01
 
 @dataclass(frozen=True)
 class MapRule:
-    """Parts of a map from `threshold` on: a share of the map's highest value, since such maps have no scale of their own."""
+    """Parts of a map from `threshold` on: a share of the map's highest value, since such maps have no scale of their
+    own."""
 
     threshold: float
     least_area: float = LEAST_AREA
@@ -25,7 +27,8 @@ FINE = 64
 
 
 def interpolated(heat: np.ndarray) -> np.ndarray:
-    """A coarse map [h, w] on a finer grid, bilinear between the centres of its cells; beyond the last centre as that cell."""
+    """A coarse map [h, w] on a finer grid, bilinear between the centres of its cells; beyond the last centre as that
+    cell."""
     factor = -(-FINE // min(heat.shape))
     if factor <= 1:
         return heat
@@ -38,7 +41,8 @@ def interpolated(heat: np.ndarray) -> np.ndarray:
 
 
 def map_regions(heat: np.ndarray, rule: MapRule, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """A map [h, w] in 0 to 1 -> boxes [k, 4] in pixels of a `size` x `size` frame and scores [k] (the part's mean), best first."""
+    """A map [h, w] in 0 to 1 -> boxes [k, 4] in pixels of a `size` x `size` frame and scores [k] (the part's mean),
+    best first."""
     heat = interpolated(heat)
     labelled, count = ndimage.label(heat >= rule.threshold * heat.max())
     boxes, scores = [], []

@@ -1,4 +1,5 @@
 """One HTML file that says in a minute how good a run is: the headline, the curves, the sets, the pictures."""
+
 from html import escape
 
 import numpy as np
@@ -30,17 +31,28 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 18px; font-
 @media print { body { background: #fff } .plot, .card, figure { break-inside: avoid } }
 """
 COLUMNS = {
-    "auc": "AUC", "accuracy": "accuracy", "sensitivity": "sensitivity", "specificity": "specificity", "precision": "precision",
-    "f1": "F1", "calibrationError": "calibration error",
+    "auc": "AUC",
+    "accuracy": "accuracy",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "precision": "precision",
+    "f1": "F1",
+    "calibrationError": "calibration error",
 }
 REGION_COLUMNS = {
-    "ap50": "AP, IoU 0.5", "recallAtOneFalse30": "hit at 1 false an image, all boxes", "hitRate": "hit, of those told",
-    "precision": "told that hit", "falseAnImage": "false an image", "rsnaMap": "RSNA mAP",
+    "ap50": "AP, IoU 0.5",
+    "recallAtOneFalse30": "hit at 1 false an image, all boxes",
+    "hitRate": "hit, of those told",
+    "precision": "told that hit",
+    "falseAnImage": "false an image",
+    "rsnaMap": "RSNA mAP",
 }
 
 REGIONS = (
-    f"A true region is hit by a box with an IoU of at least {LEAST_IOU:g}, one box a region. AP, and hits at one false box an image, are of all "
-    "boxes; hit, of those told, and the RSNA figure are of what would be reported. RSNA mAP: the mean over IoU 0.40 to 0.75 by 0.05 of "
+    f"A true region is hit by a box with an IoU of at least {LEAST_IOU:g}, one box a region. AP, and hits at one "
+    "false box an image, are of all "
+    "boxes; hit, of those told, and the RSNA figure are of what would be reported. RSNA mAP: the mean over IoU 0.40 "
+    "to 0.75 by 0.05 of "
     "TP / (TP + FP + FN), then over the images that have a true or a told region."
 )
 
@@ -54,7 +66,8 @@ def interval(figure: dict | None) -> str:
 
 
 def _card(name: str, figure: dict, note: str = "") -> str:
-    return f'<div class="card"><span>{escape(name)}</span><b>{number(figure)}</b><span>{escape(interval(figure) or note)}</span></div>'
+    below = escape(interval(figure) or note)
+    return f'<div class="card"><span>{escape(name)}</span><b>{number(figure)}</b><span>{below}</span></div>'
 
 
 def _table(rows: dict[str, dict], columns: dict[str, str]) -> str:
@@ -78,25 +91,42 @@ def _count(row: dict) -> str:
 def verdict(judgement: dict) -> str:
     """The figures at the operating point, as one would say them."""
     whole, point = judgement["sets"]["all"], judgement["operatingPoint"]
-    parts = [f"An image is called positive from a probability of {point['threshold']:.2f} on (chosen for {point['chosenFor']})."]
+    parts = [
+        f"An image is called positive from a probability of {point['threshold']:.2f} on (chosen for "
+        f"{point['chosenFor']})."
+    ]
     if whole["sensitivity"]["value"] is not None and whole["specificity"]["value"] is not None:
         missed, alarmed = 100 * (1 - whole["sensitivity"]["value"]), 100 * (1 - whole["specificity"]["value"])
-        parts.append(f"Of 100 positive images it misses {missed:.0f}; of 100 negative ones it calls {alarmed:.0f} positive.")
+        parts.append(
+            f"Of 100 positive images it misses {missed:.0f}; of 100 negative ones it calls {alarmed:.0f} positive."
+        )
     regions = whole.get("regions")
     if regions and regions["hitRate"]["value"] is not None:
-        parts.append(f"Of 100 true regions {100 * regions['hitRate']['value']:.0f} are pointed at (IoU {LEAST_IOU:g}), "
-                     f"with {regions['falseAnImage']['value']:.2f} false ones an image.")
+        parts.append(
+            f"Of 100 true regions {100 * regions['hitRate']['value']:.0f} are pointed at (IoU {LEAST_IOU:g}), "
+            f"with {regions['falseAnImage']['value']:.2f} false ones an image."
+        )
     return " ".join(parts)
 
 
 def _cards(whole: dict) -> str:
-    cards = [_card(name, whole[key]) for key, name in COLUMNS.items() if key not in ("precision", "f1", "calibrationError")]
+    cards = [
+        _card(name, whole[key]) for key, name in COLUMNS.items() if key not in ("precision", "f1", "calibrationError")
+    ]
     before = whole["calibrationErrorBefore"]["value"]
-    cards.append(_card("calibration error", {**whole["calibrationError"], "low": None}, f"{before:.3f} before calibration"))
+    cards.append(
+        _card("calibration error", {**whole["calibrationError"], "low": None}, f"{before:.3f} before calibration")
+    )
     if "labels" in whole:
-        cards += [_card(name.replace("auc ", "AUC "), figure) for name, figure in whole["labels"].items() if name.startswith("auc ") and " against " in name]
+        cards += [
+            _card(name.replace("auc ", "AUC "), figure)
+            for name, figure in whole["labels"].items()
+            if name.startswith("auc ") and " against " in name
+        ]
     if "regions" in whole:
-        cards += [_card(REGION_COLUMNS[key], whole["regions"][key]) for key in ("ap50", "rsnaMap") if key in whole["regions"]]
+        cards += [
+            _card(REGION_COLUMNS[key], whole["regions"][key]) for key in ("ap50", "rsnaMap") if key in whole["regions"]
+        ]
     return f'<div class="cards">{"".join(cards)}</div>'
 
 
@@ -113,7 +143,11 @@ def _plots(judgement: dict, answers: Answers, fitted: Fitted) -> str:
         drawn.append(plots.confusion("The most probable label", whole["labels"]["confusion"], list(fitted.labels)))
     if answers.boxes is not None and located(answers).any():
         drawn.append(plots.froc(answers))
-    return '<div class="plots">' + "".join(f'<div class="plot"><img src="{address}" alt=""></div>' for address in drawn) + "</div>"
+    return (
+        '<div class="plots">'
+        + "".join(f'<div class="plot"><img src="{address}" alt=""></div>' for address in drawn)
+        + "</div>"
+    )
 
 
 def _tables(judgement: dict) -> str:
@@ -132,9 +166,14 @@ def _tables(judgement: dict) -> str:
 
 
 def _pictures(answers: Answers, images: np.ndarray, fitted: Fitted) -> str:
-    html = '<h2>Pictures: <span class="red">the truth in red</span>, <span class="blue">what is told in blue</span></h2>'
+    html = (
+        '<h2>Pictures: <span class="red">the truth in red</span>, <span class="blue">what is told in blue</span></h2>'
+    )
     for heading, pictures in gallery(answers, images, fitted).items():
-        shown = "".join(f'<figure><img src="{p.address}" alt=""><figcaption>{escape(p.caption)}</figcaption></figure>' for p in pictures)
+        shown = "".join(
+            f'<figure><img src="{p.address}" alt=""><figcaption>{escape(p.caption)}</figcaption></figure>'
+            for p in pictures
+        )
         html += f'<h3>{escape(heading)}</h3><div class="pictures">{shown}</div>'
     return html
 
@@ -143,16 +182,21 @@ def _provenance(judgement: dict) -> str:
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>" for name, value in judgement["run"].items())
     calibration = judgement["calibration"]
     how = f"{calibration['method']}: scale {calibration['scale']}, offset {calibration['offset']}, fitted on validation"
-    return (f"<h2>What was judged</h2><dl>{rows}<dt>calibration</dt><dd>{escape(how)}</dd>"
-            "<dt>intervals</dt><dd>95 %, percentile bootstrap over patients</dd>"
-            f"<dt>regions</dt><dd>{escape(REGIONS)}</dd></dl>")
+    return (
+        f"<h2>What was judged</h2><dl>{rows}<dt>calibration</dt><dd>{escape(how)}</dd>"
+        "<dt>intervals</dt><dd>95 %, percentile bootstrap over patients</dd>"
+        f"<dt>regions</dt><dd>{escape(REGIONS)}</dd></dl>"
+    )
 
 
 def page(title: str, judgement: dict, answers: Answers, images: np.ndarray, fitted: Fitted) -> str:
     """The report of `judgement` (as in judgement.json) on `answers`, whose pixels are `images`, as HTML."""
     whole = judgement["sets"]["all"]
-    lead = (f"{judgement['part']} part of {', '.join(judgement['sources'])}: {whole['images']} images of {whole['patients']} "
-            f"patients, {whole['positives']} positive")
+    lead = (
+        f"{judgement['part']} part of {', '.join(judgement['sources'])}: {whole['images']} images of "
+        f"{whole['patients']} "
+        f"patients, {whole['positives']} positive"
+    )
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{escape(title)}</title><style>{STYLE}</style><main><h1>{escape(title)}</h1>"

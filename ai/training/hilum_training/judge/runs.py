@@ -1,4 +1,5 @@
 """The runs that are judged or exported together, as one reader."""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,8 @@ SHARED = ("task", "labels", "size")
 
 @dataclass
 class Runs:
-    """`labels` in the order of the logits; a single logit is that of the only one that is positive. `progress` is how far
-    each run has come, whichever of its weights are taken."""
+    """`labels` in the order of the logits; a single logit is that of the only one that is positive. `progress` is how
+    far each run has come, whichever of its weights are taken."""
 
     folders: list[Path]
     configs: list[dict[str, Any]]
@@ -28,8 +29,8 @@ class Runs:
     def lengths(self) -> list[str]:
         """How long each was trained, in words."""
         return [
-            f"{p['epoch']} epochs, {p['step']:,} steps of {c['options']['batch']} images, {p['seconds'] / 60:.0f} minutes"
-            + (f"; the weights of epoch {best + 1}" if best >= 0 else "")
+            f"{p['epoch']} epochs, {p['step']:,} steps of {c['options']['batch']} images, {p['seconds'] / 60:.0f} "
+            "minutes" + (f"; the weights of epoch {best + 1}" if best >= 0 else "")
             for p, c, best in zip(self.progress, self.configs, (p["best"]["epoch"] for p in self.progress))
         ]
 
@@ -76,5 +77,8 @@ def load_runs(folders: Sequence[Path], which: str = "best") -> Runs:
     for folder, config in zip(folders, runs.configs):
         for key in SHARED:
             if config[key] != runs.config[key]:
-                raise TrainingError(f"{folder} has {key} {config[key]}, but {folders[0]} has {runs.config[key]}: they cannot be averaged")
+                raise TrainingError(
+                    f"{folder} has {key} {config[key]}, but {folders[0]} has {runs.config[key]}: they cannot be "
+                    "averaged"
+                )
     return runs
