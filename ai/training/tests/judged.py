@@ -1,4 +1,5 @@
 """Runs to judge and export, trained once for all tests, and the arguments of the commands."""
+
 from argparse import ArgumentParser, Namespace
 from functools import lru_cache
 from pathlib import Path

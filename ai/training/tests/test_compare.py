@@ -1,4 +1,5 @@
 """`train compare`: the table, and where it is put."""
+
 from pathlib import Path
 
 import pytest

@@ -1,4 +1,5 @@
 """Intervals: as wide as statistics says, and by patient."""
+
 import time
 
 import numpy as np
@@ -34,14 +35,18 @@ def test_a_thousand_draws_of_two_thousand_images_take_seconds() -> None:
     truth = (rng.random(2000) < 0.5).astype(float)
     scores = truth + rng.normal(0, 1, 2000)
     start = time.monotonic()
-    found = Resampler([str(i // 2) for i in range(2000)]).figures(lambda w: {"auc": metrics.auc(scores, truth, w)})["auc"]
+    found = Resampler([str(i // 2) for i in range(2000)]).figures(lambda w: {"auc": metrics.auc(scores, truth, w)})[
+        "auc"
+    ]
     assert time.monotonic() - start < 10
     assert found.low < found.value < found.high
 
 
 def test_what_the_images_do_not_determine_has_no_figure() -> None:
     truth = np.zeros(30)
-    found = Resampler([str(i) for i in range(30)]).figures(lambda w: {"auc": metrics.auc(np.arange(30.0), truth, w)})["auc"]
+    found = Resampler([str(i) for i in range(30)]).figures(lambda w: {"auc": metrics.auc(np.arange(30.0), truth, w)})[
+        "auc"
+    ]
     assert (found.value, found.low, found.high) == (None, None, None)
 
 

@@ -1,4 +1,5 @@
 """Boxes against the truth, counted by hand."""
+
 import numpy as np
 import pytest
 
@@ -59,27 +60,36 @@ def test_the_score_from_which_no_more_false_boxes_are_told_than_are_borne() -> N
 
 
 def test_froc_ends_at_all_boxes() -> None:
-    false, recall = Curve([found(boxes(TRUE, AWAY), [0.9, 0.8], boxes(TRUE, OTHER)), found(boxes(), [], boxes())], 0.5).froc()
+    false, recall = Curve(
+        [found(boxes(TRUE, AWAY), [0.9, 0.8], boxes(TRUE, OTHER)), found(boxes(), [], boxes())], 0.5
+    ).froc()
     assert false.tolist() == [0, 0.5] and recall.tolist() == [0.5, 0.5]
 
 
-@pytest.mark.parametrize("told, scores, truth, score", [
-    ([TRUE], [0.9], [TRUE], 1),
-    ([], [], [TRUE], 0),  # a miss
-    ([TRUE], [0.9], [], 0),  # boxes where there is nothing
-    ([HALF], [0.9], [TRUE], 3 / 8),  # IoU 0.5: hit at 0.40, 0.45, 0.50, and not at the five steps above
-    ([TRUE, AWAY], [0.9, 0.8], [TRUE], 1 / 2),  # TP 1, FP 1
-    ([TRUE], [0.9], [TRUE, OTHER], 1 / 2),  # TP 1, FN 1
-    ([TRUE, AWAY], [0.9, 0.8], [TRUE, OTHER], 1 / 3),  # TP 1, FP 1, FN 1
-    ([HALF, TRUE], [0.9, 0.8], [TRUE], (3 * 1 / 2 + 5 * 1 / 2) / 8),  # whichever hits, the other is false
-    ([HALF, TRUE], [0.1, 0.8], [TRUE], 1 / 2),  # in the order of the score, whatever the order of the list
-])
+@pytest.mark.parametrize(
+    "told, scores, truth, score",
+    [
+        ([TRUE], [0.9], [TRUE], 1),
+        ([], [], [TRUE], 0),  # a miss
+        ([TRUE], [0.9], [], 0),  # boxes where there is nothing
+        ([HALF], [0.9], [TRUE], 3 / 8),  # IoU 0.5: hit at 0.40, 0.45, 0.50, and not at the five steps above
+        ([TRUE, AWAY], [0.9, 0.8], [TRUE], 1 / 2),  # TP 1, FP 1
+        ([TRUE], [0.9], [TRUE, OTHER], 1 / 2),  # TP 1, FN 1
+        ([TRUE, AWAY], [0.9, 0.8], [TRUE, OTHER], 1 / 3),  # TP 1, FP 1, FN 1
+        ([HALF, TRUE], [0.9, 0.8], [TRUE], (3 * 1 / 2 + 5 * 1 / 2) / 8),  # whichever hits, the other is false
+        ([HALF, TRUE], [0.1, 0.8], [TRUE], 1 / 2),  # in the order of the score, whatever the order of the list
+    ],
+)
 def test_the_rsna_competition_by_hand(told, scores, truth, score) -> None:
     assert rsna_score(found(boxes(*told), scores, boxes(*truth))) == pytest.approx(score)
 
 
 def test_the_rsna_competition_leaves_out_an_image_with_neither_truth_nor_boxes() -> None:
-    nothing, right, alarm = found(boxes(), [], boxes()), found(boxes(TRUE), [0.9], boxes(TRUE)), found(boxes(TRUE), [0.9], boxes())
+    nothing, right, alarm = (
+        found(boxes(), [], boxes()),
+        found(boxes(TRUE), [0.9], boxes(TRUE)),
+        found(boxes(TRUE), [0.9], boxes()),
+    )
     assert np.isnan(rsna_score(nothing))
     assert rsna_mean([nothing, right, alarm], ones(3))[0] == pytest.approx(1 / 2)
     assert rsna_mean([nothing, right, alarm], np.array([[5.0, 3, 1]]))[0] == pytest.approx(3 / 4)

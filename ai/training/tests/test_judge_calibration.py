@@ -1,4 +1,5 @@
 """Calibration, the operating point, and regions: what is fitted on validation."""
+
 import json
 import subprocess
 
@@ -31,9 +32,13 @@ def test_vector_scaling_finds_what_was_taken_away_from_each_label() -> None:
     positive = (False, True, True)
     found = fit(spoilt, truth, positive, ones(30000)[0])
     assert found.method == "vector"
-    assert found.scale == pytest.approx((0.5, 1, 2), abs=0.08) and found.offset == pytest.approx((0.5, -0.2, -0.3), abs=0.08)
+    assert found.scale == pytest.approx((0.5, 1, 2), abs=0.08) and found.offset == pytest.approx(
+        (0.5, -0.2, -0.3), abs=0.08
+    )
     sick = (truth > 0).astype(float)
-    before, after = (metrics.calibration_error(c.probability(spoilt), sick, ones(30000))[0] for c in (none(positive), found))
+    before, after = (
+        metrics.calibration_error(c.probability(spoilt), sick, ones(30000))[0] for c in (none(positive), found)
+    )
     assert after < 0.01 < before
 
 
@@ -67,7 +72,9 @@ PROBABILITY = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.45, 0.6, 0.7, 0.8, 0.9])
 TRUTH = np.array([0.0, 0, 0, 1, 0, 1, 0, 1, 1, 1])
 
 
-@pytest.mark.parametrize("wanted, between", [(1, (0.2, 0.3)), (0.8, (0.4, 0.45)), (0.75, (0.4, 0.45)), (0.6, (0.6, 0.7))])
+@pytest.mark.parametrize(
+    "wanted, between", [(1, (0.2, 0.3)), (0.8, (0.4, 0.45)), (0.75, (0.4, 0.45)), (0.6, (0.6, 0.7))]
+)
 def test_the_threshold_is_the_highest_with_the_wanted_sensitivity(wanted: float, between: tuple[float, float]) -> None:
     point = for_sensitivity(PROBABILITY, TRUTH, ONE, wanted)
     assert between[0] < point.threshold <= between[1]
@@ -94,8 +101,14 @@ def test_the_youden_threshold_lies_in_the_middle_of_its_plateau() -> None:
 def test_regions_of_a_map_are_those_of_the_gateway(share: float) -> None:
     rng = np.random.default_rng(3)
     rows, columns = np.mgrid[:32, :48]
-    heat = sum(rng.uniform(3, 5) * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / s) for x, y, s in
-               [(8, 8, 30), (30, 20, 60), (40, 5, 20), (12, 26, 6)]) - 2 + rng.normal(0, 0.1, (32, 48))
+    heat = (
+        sum(
+            rng.uniform(3, 5) * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / s)
+            for x, y, s in [(8, 8, 30), (30, 20, 60), (40, 5, 20), (12, 26, 6)]
+        )
+        - 2
+        + rng.normal(0, 0.1, (32, 48))
+    )
     heat = sigmoid(heat).astype(np.float32)
     boxes, scores = map_regions(heat, MapRule(share), 256)
     script = """
@@ -104,8 +117,16 @@ def test_regions_of_a_map_are_those_of_the_gateway(share: float) -> None:
       const map = { values: Float32Array.from(values), width, height };
       console.log(JSON.stringify(maskRegions(interpolated(map), { width: 256, height: 256 }, { threshold, relative: true, minArea, maxRegions: 10 })));
     """
-    given = {"values": heat.ravel().tolist(), "width": 48, "height": 32, "threshold": share, "minArea": MapRule(share).least_area}
-    done = subprocess.run([node(), "--input-type=module", "-e", script, json.dumps(given)], cwd=ROOT, capture_output=True, text=True)
+    given = {
+        "values": heat.ravel().tolist(),
+        "width": 48,
+        "height": 32,
+        "threshold": share,
+        "minArea": MapRule(share).least_area,
+    }
+    done = subprocess.run(
+        [node(), "--input-type=module", "-e", script, json.dumps(given)], cwd=ROOT, capture_output=True, text=True
+    )
     told = json.loads(done.stdout)
     assert len(told) == len(boxes) > 0
     assert np.allclose([[each[k] for k in ("x1", "y1", "x2", "y2")] for each in told], boxes)
@@ -114,6 +135,7 @@ def test_regions_of_a_map_are_those_of_the_gateway(share: float) -> None:
 
 def test_only_positive_images_tell_regions_and_a_faint_one_where_there_is_no_better() -> None:
     pair = Found(np.array([[0, 0, 1, 1], [2, 2, 3, 3]], float), np.array([0.4, 0.2]), np.zeros((0, 4)))
+
     def counts(probability: float, score: float) -> int:
         return len(reported([pair], np.array([probability]), 0.5, score)[0].boxes)
 

@@ -1,4 +1,5 @@
 """`train judge`: what it leaves, and what it refuses."""
+
 import csv
 import json
 import re
@@ -33,7 +34,16 @@ def test_a_run_is_judged_on_the_part_that_it_has_not_seen(task: str, tmp_path: P
     called = [row["positive"] == "1" for row in predictions]
     assert called == [float(row["probability"]) >= threshold - 1e-4 for row in predictions]
     assert sum(called) == whole["confusion"][0][1] + whole["confusion"][1][1]
-    for name in ("auc", "accuracy", "sensitivity", "specificity", "precision", "f1", "averagePrecision", "calibrationError"):
+    for name in (
+        "auc",
+        "accuracy",
+        "sensitivity",
+        "specificity",
+        "precision",
+        "f1",
+        "averagePrecision",
+        "calibrationError",
+    ):
         assert set(whole[name]) == {"value", "low", "high"}
     assert whole["auc"]["value"] > 0.5 and "rsnaMap" in whole["regions"]
     assert ("ap50" in whole["regions"]) == (task == "detection")
@@ -42,8 +52,14 @@ def test_a_run_is_judged_on_the_part_that_it_has_not_seen(task: str, tmp_path: P
 
 def test_three_labels_are_judged_each_and_the_two_kinds_against_each_other(tmp_path: Path) -> None:
     labels = judged(tmp_path, "--run", str(trained("type")))["sets"]["all"]["labels"]
-    assert {"accuracy", "auc normal", "auc bacterial", "auc viral", "auc bacterial against viral",
-            "accuracy bacterial against viral"} <= labels.keys()
+    assert {
+        "accuracy",
+        "auc normal",
+        "auc bacterial",
+        "auc viral",
+        "auc bacterial against viral",
+        "accuracy bacterial against viral",
+    } <= labels.keys()
     # A dark square and a bright one, trained on: hardly to be mistaken for each other.
     assert labels["auc bacterial against viral"]["value"] > 0.8
     assert sum(map(sum, labels["confusion"])) == labels["images"]
@@ -95,7 +111,9 @@ def test_a_patient_that_was_trained_on_is_not_judged(tmp_path: Path) -> None:
     rows = data()[1].read_text().replace(",train", ",X").replace(",test", ",train").replace(",X", ",test")
     (tmp_path / "other.csv").write_text(rows)
     run = trained("pneumonia")
-    assert re.search(r"leaked patient: .* first p\d+ of csv", refused("--run", str(run), "--split", str(tmp_path / "other.csv")))
+    assert re.search(
+        r"leaked patient: .* first p\d+ of csv", refused("--run", str(run), "--split", str(tmp_path / "other.csv"))
+    )
 
 
 def test_a_split_that_was_changed_after_training_is_refused(tmp_path: Path) -> None:
@@ -107,8 +125,14 @@ def test_a_split_that_was_changed_after_training_is_refused(tmp_path: Path) -> N
 
 def test_a_part_without_a_class_is_refused_and_named(tmp_path: Path) -> None:
     images = tmp_path / "images.csv"
-    images.write_text(re.sub(r"^.*,normal,.*\n", "", data()[0].read_text(), flags=re.M).replace("\n", f"\n{data()[0].parent}/")[: -len(f"{data()[0].parent}/")])
-    assert "class normal is empty in validation" in refused("--run", str(trained("pneumonia")), "--data", f"csv:{images}", "--out", str(tmp_path / "out"))
+    images.write_text(
+        re.sub(r"^.*,normal,.*\n", "", data()[0].read_text(), flags=re.M).replace("\n", f"\n{data()[0].parent}/")[
+            : -len(f"{data()[0].parent}/")
+        ]
+    )
+    assert "class normal is empty in validation" in refused(
+        "--run", str(trained("pneumonia")), "--data", f"csv:{images}", "--out", str(tmp_path / "out")
+    )
     assert not (tmp_path / "out").exists()
 
 

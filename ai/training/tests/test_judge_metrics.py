@@ -1,4 +1,5 @@
 """Figures of an image's answer, against scikit-learn and against counting by hand."""
+
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
@@ -21,7 +22,9 @@ def many() -> tuple[np.ndarray, np.ndarray]:
 def test_auc_and_average_precision_are_those_of_scikit_learn(many) -> None:
     scores, truth = many
     assert metrics.auc(scores, truth, ones(500))[0] == pytest.approx(roc_auc_score(truth, scores))
-    assert metrics.average_precision(scores, truth, ones(500))[0] == pytest.approx(average_precision_score(truth, scores))
+    assert metrics.average_precision(scores, truth, ones(500))[0] == pytest.approx(
+        average_precision_score(truth, scores)
+    )
 
 
 @pytest.mark.parametrize("figure", [metrics.auc, metrics.average_precision, metrics.calibration_error])
@@ -70,4 +73,8 @@ def test_curves_end_where_everything_is_called(many) -> None:
 
 
 def test_the_confusion_matrix_has_the_truth_in_its_rows() -> None:
-    assert metrics.confusion(np.array([0, 1, 1, 2]), np.array([0, 0, 1, 1]), 3).tolist() == [[1, 1, 0], [0, 1, 1], [0, 0, 0]]
+    assert metrics.confusion(np.array([0, 1, 1, 2]), np.array([0, 0, 1, 1]), 3).tolist() == [
+        [1, 1, 0],
+        [0, 1, 1],
+        [0, 0, 0],
+    ]

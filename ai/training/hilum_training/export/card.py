@@ -125,8 +125,8 @@ def _what(judgement: dict, checks: Checks) -> str:
     run, ran = judgement["run"], checks.shipped
     return (
         f"{run['network']}; input {run['input']}, the whole radiograph as displayed (lungs dark), stretched, 0 to 1; "
-        f"normalised inside of the network. {_variant(checks)} {checks.bytes / 1e6:.1f} MB; {ran.fastest_ms:g} ms an image "
-        f"at best and {ran.median_ms:g} ms in the median, one image a run, on two threads of ONNX Runtime."
+        f"normalised inside of the network. {_variant(checks)} {checks.bytes / 1e6:.1f} MB; {ran.fastest_ms:g} ms an "
+        f"image at best and {ran.median_ms:g} ms in the median, one image a run, on two threads of ONNX Runtime."
     )
 
 
