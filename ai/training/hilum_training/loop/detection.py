@@ -197,7 +197,7 @@ class Detection:
         figures |= by_source(images.samples, logits[:, 0].double().numpy(), truth)
         figures["score"] = figures["aucMean"]
         boxes = moved(seen.boxes, seen.shift).clamp(0, images.size).numpy()
-        scores = confidence(logits, seen.peaks, seen.quality.sigmoid()).numpy()
+        scores = confidence(seen.peaks, seen.quality.sigmoid()).numpy()
         found = []
         for sample, b, s in zip(images.samples, boxes, scores):
             if sample.located:
