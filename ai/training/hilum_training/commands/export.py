@@ -26,6 +26,8 @@ def add(subparsers: _SubParsersAction) -> None:
     p.add_argument("--variant", default="fp16", choices=("float32", "fp16", "int8"), help="how weights are stored")
     p.add_argument("--finding", default="opacity", choices=("opacity", "pneumonia"), help="what a single logit is of")
     p.add_argument("--ages", type=float, nargs=2, metavar=("MIN", "MAX"), help="years; without it, all")
+    p.add_argument("--known-age", action="store_true", help="not for patients whose age is not told")
+    p.add_argument("--history", metavar="TEXT", help="how the weights came about, where the runs do not tell; for the card")
     p.add_argument("--views", nargs="+", default=["PA", "AP", ""], help="'' stands for absent")
     p.add_argument("--licence", help="of the weights; known for the public sources")
     p.add_argument("--intended-use")
@@ -67,6 +69,7 @@ def run(a: Namespace) -> None:
         a.manufacturer,
         a.device_uid or device_uid(a.name, a.version),
         tuple(a.ages) if a.ages else None,
+        a.known_age,
         tuple(a.views),
     )
     sets = held_sets(a, runs)
@@ -82,8 +85,10 @@ def run(a: Namespace) -> None:
     text = manifest(
         who, made.digest, runs.size, runs.task, labels(runs, a.finding), made.fitted, figures(made), watched
     )
-    command = f"ai/training/train {shlex.join(sys.argv[1:])}"
-    told = card(who, made.judgement, runs.configs, runs.lengths, sources, made.checks, command)
+    # The history stands in the card already, above the command.
+    said = [part for part in sys.argv[1:] if part not in ("--history", a.history)]
+    command = f"ai/training/train {shlex.join(said)}"
+    told = card(who, made.judgement, runs.configs, runs.lengths, sources, made.checks, command, a.history)
     write_all(a.out, {"model.onnx": made.content, "MODEL_CARD.md": told.encode(), "manifest.yaml": text.encode()})
     print(headline(made.judgement))
     largest = ", ".join(f"{name} {value:.2g}" for name, value in made.checks.plain.difference.items())

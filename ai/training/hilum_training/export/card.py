@@ -152,8 +152,10 @@ def card(
     sources: set[str],
     checks: Checks,
     command: str,
+    history: str | None = None,
 ) -> str:
-    """The file's text. `progress`: how long each run was trained, in words. `command`: how it was exported."""
+    """The file's text. `progress`: how long each run was trained, in words. `command`: how it was exported. `history`:
+    what else led to the weights."""
     point = judgement["operatingPoint"]
     data = [
         f"| {SOURCES[name].title} | {SOURCES[name].terms} |" if name in SOURCES else f"| {name} | as the licence says |"
@@ -173,6 +175,7 @@ def card(
         _paragraph(f"Split by patient: {judgement['run']['split']}. Licence of the weights: {who.licence}."),
         "## Training",
         "\n".join(trained),
+        *([_paragraph(history)] if history else []),
         "## Figures",
         _paragraph(_measured(judgement)),
         _figures(judgement, judgement["part"]),

@@ -23,7 +23,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Identity:
-    """`ages` in years, or None where it is meant for all."""
+    """`ages` in years, or None where it is meant for all; `known_age`: refuse a patient whose age is not told."""
 
     name: str
     version: str
@@ -32,6 +32,7 @@ class Identity:
     manufacturer: str
     device_uid: str
     ages: tuple[float, float] | None
+    known_age: bool
     views: tuple[str, ...]
 
 
@@ -86,6 +87,8 @@ def manifest(
     applicability: dict[str, Any] = {"modalities": MODALITIES, "views": who.views}
     if who.ages:
         applicability["ageYears"] = {"min": who.ages[0], "max": who.ages[1]}
+    if who.known_age:
+        applicability["ageUnknown"] = "refuse"
     lines = [
         "# What the gateway must know to run this model. Written by `train export`; see MODEL_CARD.md.",
         f"name: {who.name}",
