@@ -40,9 +40,15 @@ for (let start = 0; start < count; start += check.batch) {
     shapes[name] = [count, ...dims.slice(1)];
   }
 }
-const answers = Object.fromEntries(
-  Object.entries(parts).map(([name, each]) => [name, Float32Array.from(each.flatMap((data) => Array.from(data)))]),
-);
+const answers = {};
+for (const [name, each] of Object.entries(parts)) {
+  answers[name] = new Float32Array(each.reduce((sum, data) => sum + data.length, 0));
+  let at = 0;
+  for (const data of each) {
+    answers[name].set(data, at);
+    at += data.length;
+  }
+}
 if (check.answers) for (const [name, data] of Object.entries(answers)) await writeFile(join(folder, `${name}.answer.bin`), data);
 
 const expected = {};
