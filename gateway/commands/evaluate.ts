@@ -1,6 +1,7 @@
 // `hilum evaluate --data DIR|CSV`: the acceptance test at the user's own site. The images go through the gateway's own pipeline;
 // what comes out is set against the truth of the list (docs/evaluation.md).
-import { readdir } from 'node:fs/promises';
+import { mkdtemp, readdir, rmdir, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { pino } from 'pino';
 import { startAnalyzer } from '../../ai/analyzer.ts';
 import type { Analyzer } from '../../ai/analyzer.ts';
@@ -90,13 +91,31 @@ async function evaluate(options: EvaluateOptions, settings: Settings, signal: Ab
   return predictions.some(({ result }) => result.status === 'failed') ? SOME_FAILED : DONE;
 }
 
-/** @throws {EvaluationInputError} for a folder with something in it: no report is written over */
+/** Before the first image, since the last may come hours later. @throws {EvaluationInputError} where no report could be written */
 async function checkFree(folder: string): Promise<void> {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
     throw new EvaluationInputError(`--out ${folder}: ${error.code === 'ENOTDIR' ? 'is a file' : error.message}`, { cause: error });
   });
   if (names.length > 0) throw new EvaluationInputError(`--out ${folder}: the folder is not empty, and nothing is written over`);
+  await checkWritable(dirname(resolve(folder)), folder);
+}
+
+/** @param parent of the wanted folder; the nearest one that is there must take a new entry */
+async function checkWritable(parent: string, wanted: string): Promise<void> {
+  let trial: string;
+  try {
+    trial = await mkdtemp(join(parent, '.hilum-'));
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT' && !(await exists(parent)) && dirname(parent) !== parent) return checkWritable(dirname(parent), wanted);
+    throw new EvaluationInputError(`--out ${wanted}: ${parent} cannot be written to (${message})`, { cause });
+  }
+  await rmdir(trial);
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(() => true, () => false);
 }
 
 /** What the list says, tried on every model before the first image; images that the map skips for all of them are left out. */

@@ -189,6 +189,7 @@ describe('hilum evaluate', function () {
       [['--data', join(bad, 'gone'), '--out', out], /^hilum evaluate: .*gone: there is no such file or folder$/],
       [['--data', data, '--model', 'huge', '--out', out], /^hilum evaluate: there is no model "huge": .*$/],
       [['--data', data, '--out', join(folder, 'list')], /^hilum evaluate: --out .*list: the folder is not empty, and nothing is written over$/],
+      [['--data', data, '--out', '/proc/none/report'], /^hilum evaluate: --out \/proc\/none\/report: \/proc cannot be written to \(.*\)$/],
       [['--out', out], /^--data is missing\nusage: hilum evaluate/],
       [['--data', data, '--sensitivity', '95'], /^--sensitivity 95: must be between 0 and 1\nusage/],
       [['--data', data, '--bootstrap', '5'], /^--bootstrap 5: must be a whole number from 100 to/],
