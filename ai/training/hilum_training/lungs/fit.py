@@ -21,7 +21,7 @@ from .material import FINE, Lungs, Where, halved, load_parts, lung_boxes, seen
 from .measure import around, dice, drawn, overlap
 
 # Before that share of the run, boxes are not learnt from: what is no lung yet meets them by any shape.
-BOXES_FROM = 0.15
+BOXES_FROM = 0.2
 # Decay of the average of weights: a run is short, and 0.998 would keep too much of its beginning.
 EMA = 0.99
 CLIP = 4.0

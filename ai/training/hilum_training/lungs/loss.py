@@ -2,17 +2,18 @@
 both.
 
 A box says of every row and every column whether there is any lung in it, and so must the drawing's projections: BoxInst
-(Tian 2020, arXiv 2012.02310), eq. 2. Only of the columns between the lungs it says nothing.
+(Tian 2020, arXiv 2012.02310), eq. 2. Each lung has its side of the box.
 """
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-BOX_WEIGHT = 0.5
-# No pixel is of both lungs; where only a box is known, nothing else says so.
-SHARED_WEIGHT = 0.2
-# Where the mediastinum may be, as shares of the box's width: the columns in which there need be no lung.
-BETWEEN = (0.35, 0.65)
+BOX_WEIGHT = 0.3
+# Shares of the box's width: up to where a lung surely reaches from its own side, and how far it can at most. The spine is
+# about in the middle. Without the second, one "lung" runs around the chest and fills the box by itself.
+REACHES, AT_MOST = 0.35, 0.53
+# Shares of the box's height: the box ends with the one lung that is higher at the top, or lower at the bottom.
+TOP, BOTTOM = 0.1, 0.85
 
 
 def _dice_loss(told: Tensor, truth: Tensor, over: tuple[int, ...]) -> Tensor:
@@ -27,13 +28,21 @@ def outline_loss(logits: Tensor, masks: Tensor) -> Tensor:
 
 def box_loss(logits: Tensor, boxes: Tensor) -> Tensor:
     """Logits [n, 2, s, s], boxes [n, 4] x1, y1, x2, y2 in their pixels; a box of no area says nothing."""
-    p, size = logits.sigmoid(), logits.shape[-1]
-    either = 1 - (1 - p[:, 0]) * (1 - p[:, 1])
+    size = logits.shape[-1]
     known = ((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])).float()
     middle = torch.arange(size, device=logits.device) + 0.5
     left, top, right, bottom = (side.unsqueeze(1) for side in boxes.unbind(1))
     across = (middle - left) / (right - left).clamp(min=1e-6)
-    told = ((across < BETWEEN[0]) | (across > BETWEEN[1])).float()
-    columns = _dice_loss(either.amax(1) * told, ((across >= 0) & (across < 1)) * told, (1,))
-    rows = _dice_loss(either.amax(2), ((middle >= top) & (middle < bottom)).float(), (1,))
-    return ((columns + rows) * known).mean() + SHARED_WEIGHT * (p[:, 0] * p[:, 1]).mean()
+    down = (middle - top) / (bottom - top).clamp(min=1e-6)
+    level = (down >= 0) & (down < 1)
+    surely_level = ((down < 0) | (down >= TOP)) & ((down < BOTTOM) | (down >= 1))
+    p = logits.sigmoid()
+    loss = _dice_loss(p.amax((1, 3)), level.float(), (1,))
+    for lung, inwards in ((0, across), (1, 1 - across)):
+        possible = ((inwards >= 0) & (inwards < AT_MOST)).unsqueeze(1) & level.unsqueeze(2)
+        fills = (inwards >= 0) & (inwards < REACHES)
+        told = (fills | (inwards < 0) | (inwards >= AT_MOST)).float()
+        loss = loss + (F.softplus(logits[:, lung]) * ~possible).mean((1, 2))
+        loss = loss + _dice_loss(p[:, lung].amax(1) * told, fills.float(), (1,))
+        loss = loss + _dice_loss(p[:, lung].amax(2) * surely_level, (level & surely_level).float(), (1,))
+    return (loss * known).mean()

@@ -7,7 +7,7 @@ from .classifier import normalised
 
 # Lungs are large and smooth: 128 pixels across show their border to one per cent of the chest.
 SIZE = 128
-WIDTHS = (24, 48, 96, 160, 160)
+WIDTHS = (16, 32, 64, 128, 128)
 
 
 def _twice(inputs: int, outputs: int) -> nn.Sequential:
