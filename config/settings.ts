@@ -132,7 +132,7 @@ const shape = z.strictObject({
   peers: z.array(peer).default([]),
   acceptUnknownPeers: z.enum(['never', 'loopback', 'always']).default('loopback'),
   destinations: z.array(destination).default([]),
-  models: z.array(z.string()).default(['./ai/models/opacity']),
+  models: z.array(z.string()).default(['./ai/models/opacity', './ai/models/pneumonia-type', './ai/models/lungs']),
   worklist: z
     .strictObject({
       /** Of positive studies: the more probable first, or the one with more of its lungs opaque. */

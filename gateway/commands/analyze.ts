@@ -87,7 +87,14 @@ async function wantedModels(settings: Settings, name: string | undefined): Promi
   const wanted = new Set(name === undefined ? settings.routes.flatMap((route) => route.models) : [name]);
   for (const each of wanted)
     if (!models.some(({ manifest: { name, purpose } }) => name === each && purpose === 'finding')) throw new RangeError(`the settings have no model "${each}"`);
-  return models.filter(({ manifest }) => wanted.has(manifest.name) || manifest.purpose === 'lungs');
+  const used = models.filter(({ manifest }) => wanted.has(manifest.name) || manifest.purpose === 'lungs');
+  return name === undefined ? used : used.map(forAnyAge);
+}
+
+/** Whoever names the model knows the patient: an age that the file does not tell is no reason to refuse. */
+function forAnyAge(model: ModelPackage): ModelPackage {
+  const { manifest } = model;
+  return { ...model, manifest: { ...manifest, applicability: { ...manifest.applicability, ageUnknown: 'accept' } } };
 }
 
 async function analyzeFiles(options: Options, settings: Settings, analyzer: Analyzer): Promise<number> {

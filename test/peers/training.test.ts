@@ -44,7 +44,7 @@ describe('the way of a model, from radiographs to the gateway', function () {
     const run = join(folder.path, name);
     const target = join(folder.path, 'models', name);
     await mustTrain(['fit', ...what, ...data, '--split', split, '--size', SIDE, '--epochs', '1', '--batch', '16', '--out', run]);
-    await mustTrain(['judge', '--run', run, '--draws', '20', '--cache', join(folder.path, 'cache')]);
+    await mustTrain(['judge', '--run', run, '--draws', '100', '--cache', join(folder.path, 'cache')]);
     await mustTrain(['export', '--run', run, '--out', target, '--name', name, '--version', '0.0.1']);
     return target;
   }

@@ -18,7 +18,7 @@ describe('settings', () => {
     assert.equal(settings.http.host, '127.0.0.1');
     assert.equal(settings.dimse.aeTitle, 'HILUM');
     assert.equal(settings.acceptUnknownPeers, 'loopback');
-    assert.deepEqual(settings.models, [join(import.meta.dirname, '../../ai/models/opacity')]);
+    assert.deepEqual(settings.models, ['opacity', 'pneumonia-type', 'lungs'].map((name) => join(import.meta.dirname, '../../ai/models', name)));
   });
 
   it('name a wrong key, a wrong value and a name that is not there, each in one line with its path', () => {
