@@ -126,7 +126,7 @@ export class ShadowRepository {
          (count(*) filter (where candidate_status = 'analyzed' and status <> 'analyzed'))::int as "onlyCandidateAnalyzed",
          (count(*) filter (where candidate_status <> 'analyzed' and status = 'analyzed'))::int as "onlyModelAnalyzed",
          avg(candidate_probability - probability) filter (where ${BOTH}) as "meanDifference",
-         corr(candidate_probability, probability) filter (where ${BOTH}) as correlation
+         round((corr(candidate_probability, probability) filter (where ${BOTH}))::numeric, 12)::float8 as correlation
        from pairs group by candidate_version, candidate_sha256, model_name, model_version, model_sha256 order by count(*) desc, model_name, model_version`,
       [candidate],
     );

@@ -7,7 +7,7 @@ import sharp from 'sharp';
 import { encodeOverlays, SECONDARY_CAPTURE } from '../../ai/results/overlay.ts';
 import { LONGEST_SIDE, SMALLEST_WIDTH, overlayGeometry } from '../../ai/results/overlay/geometry.ts';
 import { legendLines } from '../../ai/results/overlay/legend.ts';
-import { fitLine, setLine } from '../../ai/results/overlay/lettering.ts';
+import { cutOff, fitLine, setLine } from '../../ai/results/overlay/lettering.ts';
 import { overlayPng, renderOverlay } from '../../ai/results/overlay/render.ts';
 import type { OutcomeImage, StudyOutcome } from '../../ai/results/outcome.ts';
 import { get, items, num, nums, personName, text, texts, type Dataset } from '../../storage/dicom/dataset.ts';
@@ -173,5 +173,11 @@ describe('lettering', () => {
     const line = fitLine('a very long model name that will not fit into the legend at all', 20, 200);
     assert.ok(line.width <= 200 && line.size < 20);
     assert.equal(fitLine('short', 20, 200).size, 20);
+  });
+
+  it('shows no part of a number where a line is cut off', () => {
+    assert.equal(cutOff('Together 70 %: bacterial 40 %, viral 3'), 'Together 70 %: bacterial 40 %, viral...');
+    assert.equal(cutOff('Together 70 %: bacterial 40 %'), 'Together 70 %: bacterial 40 %...');
+    assert.equal(cutOff('Image 2.25.28064'), 'Image 2.25.28064...');
   });
 });

@@ -73,7 +73,7 @@ export function fitLine(text: string, size: number, room: number, weight: Weight
   while (line.width > room && shown.length > 1) {
     // The first guess is by proportion; what is left then goes letter by letter.
     shown = shown.slice(0, Math.min(shown.length - 1, Math.ceil((shown.length * room) / line.width)));
-    line = setLine(`${shown.join('').trimEnd()}...`, reduced, weight);
+    line = setLine(cutOff(shown.join('')), reduced, weight);
   }
   return { ...line, size: reduced };
 }
@@ -106,4 +106,9 @@ function loadFont(subset: string, weight: Weight): Font {
   const font = opentype.parse(file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength) as ArrayBuffer);
   fonts.set(name, font);
   return font;
+}
+
+/** @param start of a text that goes on: "viral 3" may have been "viral 30 %", so that a number at its end is no number to show */
+export function cutOff(start: string): string {
+  return `${start.replace(/(?<=\s)\d{1,3}\s*$/, '').trimEnd()}...`;
 }

@@ -69,8 +69,9 @@ def read_last(file: Path, config: dict[str, Any]) -> tuple[dict[str, Any], Progr
         {k: v for k, v in then.items() if k != "options"}, {k: v for k, v in config.items() if k != "options"}
     )
     if changed:
+        told = "; ".join(list(dict.fromkeys(changed))[:3])  # some options stand in the network's description, too
         raise TrainingError(
-            f"{file.parent} holds another run ({'; '.join(changed[:3])}): give another --out, or the same options"
+            f"{file.parent} holds another run ({told}): give another --out, or the same options"
         )
     progress = dict(kept["progress"])
     return kept, Progress(**{**progress, "best": Best(**progress["best"])})

@@ -16,7 +16,7 @@ DROPOUT = 0.2
 def architecture(name: str) -> Architecture:
     """@raises TrainingError if there is none of this name, listing those that there are."""
     if name not in ARCHITECTURES:
-        raise TrainingError(f"no architecture '{name}': there are {', '.join(ARCHITECTURES)}")
+        raise TrainingError(f"no architecture '{name}': there are {', '.join(ARCHITECTURES)}, detector")
     return ARCHITECTURES[name]
 
 
