@@ -81,7 +81,10 @@ const applicabilitySchema = z.strictObject({
   modalities: z.array(z.string()).min(1),
   views: z.array(z.string()).min(1).default(['PA', 'AP', '']),
   bodyParts: z.array(z.string()).min(1).default(['CHEST', 'THORAX', 'LUNG', '']),
-  ageYears: z.strictObject({ min: z.number().nonnegative(), max: z.number().positive() }).optional(),
+  ageYears: z
+    .strictObject({ min: z.number().nonnegative(), max: z.number().positive() })
+    .refine(({ min, max }) => min <= max, 'min must not be above max: no patient is of such an age')
+    .optional(),
   /** What becomes of a patient whose age is not known, where ageYears says whom the model is meant for. */
   ageUnknown: z.enum(['accept', 'refuse']).default('accept'),
 });

@@ -23,6 +23,12 @@ describe('what a model is meant for', () => {
     assert.equal(why({ BodyPartExamined: null, ViewPosition: null, PatientAge: null }), undefined);
   });
 
+  it('is a range of ages that somebody can be of', () => {
+    const ages = (min: number, max: number): boolean => writtenSchema.shape.applicability.safeParse({ modalities: ['CR'], ageYears: { min, max } }).success;
+    assert.ok(ages(0, 15) && ages(16, 16));
+    assert.ok(!ages(16, 15));
+  });
+
   const refused: [string, Record<string, unknown>, RegExp][] = [
     ['another modality', { Modality: 'CT' }, /^modality CT; the model is meant for CR and DX$/],
     ['no modality', { Modality: undefined }, /does not say its modality/],

@@ -257,6 +257,20 @@ def test_the_licence_of_data_that_nobody_knows_must_be_given(tmp_path: Path) -> 
         )
 
 
+@pytest.mark.parametrize(
+    "given, told",
+    [
+        (["--name", "two words"], "--name two words: must be letters, digits and hyphens"),
+        (["--device-uid", "2.25.x"], "--device-uid 2.25.x: is no UID"),
+        (["--ages", "15", "0"], "--ages 15 0: must be years, the lower first"),
+    ],
+)
+def test_what_the_gateway_would_refuse_is_told_before_anything_is_measured(given, told, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=told):
+        exported(tmp_path / "package", "--run", str(trained("pneumonia")), *given)
+    assert not (tmp_path / "package").exists()
+
+
 def test_the_options_of_the_judgement_are_those_of_export() -> None:
     from hilum_training.judge.held import options
 

@@ -2,10 +2,12 @@
 values are JSON, which is YAML."""
 
 import json
+import re
 import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import TrainingError
 from ..judge.fitting import Fitted
 from ..judge.regions import MOST_REGIONS, NMS_IOU
 from .facts import Code
@@ -23,7 +25,10 @@ class Label:
 
 @dataclass(frozen=True)
 class Identity:
-    """`ages` in years, or None where it is meant for all; `known_age`: refuse a patient whose age is not told."""
+    """`ages` in years, or None where it is meant for all; `known_age`: refuse a patient whose age is not told.
+
+    @raises TrainingError for what the gateway would refuse: the figures that are measured next take minutes
+    """
 
     name: str
     version: str
@@ -34,6 +39,16 @@ class Identity:
     ages: tuple[float, float] | None
     known_age: bool
     views: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", self.name):
+            raise TrainingError(f"--name {self.name}: must be letters, digits and hyphens")
+        if not 0 < len(self.version) <= 64:
+            raise TrainingError(f"--version {self.version}: must be 1 to 64 characters")
+        if len(self.device_uid) > 64 or not re.fullmatch(r"[0-2](\.(0|[1-9][0-9]*))+", self.device_uid):
+            raise TrainingError(f"--device-uid {self.device_uid}: is no UID")
+        if self.ages and not (0 <= self.ages[0] <= self.ages[1] and self.ages[1] > 0):
+            raise TrainingError(f"--ages {self.ages[0]:g} {self.ages[1]:g}: must be years, the lower first")
 
 
 def device_uid(name: str, version: str) -> str:
