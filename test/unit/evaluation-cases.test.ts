@@ -109,6 +109,11 @@ describe('data of the evaluation: lists', () => {
     ]);
   });
 
+  it('finds files, and the patients that their names tell, by paths as Windows writes them', async () => {
+    const { cases } = await read({ 'list.csv': 'file;label\r\ntest\\NORMAL\\IM-0115-0001.jpeg;0\r\n', 'test/NORMAL/IM-0115-0001.jpeg': '' }, 'list.csv');
+    assert.deepEqual(cases.map(({ path, patient }) => [path.split('/').at(-1), patient]), [['IM-0115-0001.jpeg', 'IM-0115']]);
+  });
+
   it('leaves out what is no sure negative, and says so', async () => {
     const { cases, leftOut } = await read({ 'labels.csv': 'image,label,use_as_negative\na.png,none,0\nb.png,none,1\nc.png,opacity,\n', 'b.png': '', 'c.png': '' });
     assert.deepEqual([cases.map(({ name }) => name), leftOut], [['b.png', 'c.png'], [{ name: 'a.png', reason: 'use_as_negative is 0' }]]);

@@ -14,8 +14,9 @@ export class FileFinder {
 
   /** @returns the path, undefined where there is none, or those between which the name does not tell */
   async find(name: string): Promise<string | { several: string[] } | undefined> {
-    const path = resolve(this.#folder, name);
-    if (await stat(path).then((entry) => entry.isFile(), () => false)) return path;
+    // A list made on Windows has its separator; where a name has a backslash of its own, the file of that name goes first.
+    for (const path of [resolve(this.#folder, name), resolve(this.#folder, name.replaceAll('\\', '/'))])
+      if (await stat(path).then((entry) => entry.isFile(), () => false)) return path;
     if (/[\\/]/.test(name)) return undefined;
     this.#index ??= await this.#read();
     const several = this.#index.get(name) ?? [];
