@@ -170,10 +170,16 @@ describe('hilum evaluate', function () {
     });
     const lines = analyzed.trim().split('\n').map((line) => JSON.parse(line)).filter(({ status }) => status === 'analyzed');
     const predictions = (await readFile(join(out, 'predictions.csv'), 'utf8')).trim().split('\n').slice(1).map((line) => line.split(','));
-    assert.deepEqual(
-      predictions.map((fields) => [fields[0], Number(fields[8]).toFixed(5), fields[11]!.split('; ').filter(Boolean).map((region) => region.split(' ').slice(0, 4).map(Number))]),
-      lines.map(({ file, probability, regions }) => [file.split('/').at(-1), probability.toFixed(5), regions.map(({ x, y, width, height }: Record<string, number>) => [x, y, width, height])]),
-    );
+    assert.deepEqual(predictions.map(([name]) => name), lines.map(({ file }) => file.split('/').at(-1)));
+    // The two commands put the images into other batches, and float32 adds up in another order.
+    for (const [index, fields] of predictions.entries()) {
+      const { probability, regions } = lines[index];
+      assert.ok(Math.abs(Number(fields[8]) - probability) < 1e-4, fields[0]);
+      const boxes = fields[11]!.split('; ').filter(Boolean).map((region) => region.split(' ').slice(0, 4).map(Number));
+      assert.equal(boxes.length, regions.length, fields[0]);
+      for (const [at, { x, y, width, height }] of regions.entries())
+        for (const [side, value] of [x, y, width, height].entries()) assert.ok(Math.abs(boxes[at]![side]! - value) <= 1, `${fields[0]}, region ${at + 1}`);
+    }
   });
 
   it('exits 2 with one line that says what is wrong, and writes nothing', async () => {
