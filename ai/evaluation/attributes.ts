@@ -31,7 +31,8 @@ const NOBODY = /^(|anon.*|unknown|none|na|n\/a|0+|x+|removed|deidentified)$/i;
 
 /** @returns undefined where neither the list nor the header tells */
 export function patientOf(told: EvaluationCase, header: Dataset): string | undefined {
-  if (told.patient !== undefined) return told.patient;
+  // The header of a PNG or JPEG has the patient of its name; that of a DICOM file knows better.
+  if (told.patient !== undefined && !told.patientByName) return told.patient;
   const id = text(header, 'PatientID') ?? '';
   return NOBODY.test(id) ? undefined : `${text(header, 'IssuerOfPatientID') ?? ''} ${id}`.trim();
 }

@@ -195,6 +195,10 @@ describe('data of the evaluation: patients and sub-groups', () => {
     assert.equal(patientOf({ ...told, patient: 'of the list' }, header), 'of the list');
     assert.equal(patientOf(told, header), '77');
     assert.equal(patientOf(told, dataset({ PatientID: 'ANONYMOUS' })), undefined);
+    // OsiriX and Horos call the first image of every patient so.
+    const exported = { ...told, name: 'Doe/IM-0001-0001.dcm', patient: 'IM-0001', patientByName: true };
+    assert.equal(patientOf(exported, header), '77');
+    assert.equal(patientOf(exported, dataset({ PatientID: 'ANONYMOUS' })), undefined);
   });
 
   it('makes quarters of many numbers, and refuses many words', () => {

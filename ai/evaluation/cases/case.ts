@@ -18,8 +18,10 @@ export interface EvaluationCase {
   boxes: CaseBox[];
   /** From 1. */
   frame: number;
-  /** What the list says of the patient; the file's header goes before it, but for the patient. */
+  /** What the list says of the patient; the file's header goes before it, but for the patient of a list. */
   patient?: string;
+  /** The patient is told by the file's name alone, as in Kermany's set; other programs name files alike (IM-0001-0001.dcm). */
+  patientByName?: boolean;
   ageYears?: number;
   sex?: string;
   view?: string;

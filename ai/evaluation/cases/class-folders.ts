@@ -51,7 +51,7 @@ async function readClass(folder: string, label: string, found: ClassFolders): Pr
       words: [kindInName(label, basename(path)) ?? label],
       boxes: [],
       frame: 1,
-      ...(patient === undefined ? {} : { patient }),
+      ...(patient === undefined ? {} : { patient, patientByName: true }),
       columns: {},
     });
   }

@@ -89,7 +89,8 @@ class RowReader {
   }
 
   newCase(row: TableRow, name: string, path: string, frame: number): EvaluationCase {
-    const patient = this.value(row, 'patient') || patientOfName(name);
+    const listed = this.value(row, 'patient');
+    const patient = listed || patientOfName(name);
     const [sex, view, manufacturer] = [this.value(row, 'sex'), this.value(row, 'view'), this.value(row, 'manufacturer')];
     const ageYears = this.#age(row);
     const box = this.#box(row);
@@ -100,7 +101,7 @@ class RowReader {
       words: [this.required(row, 'label')],
       boxes: box ? [box] : [],
       frame,
-      ...(patient === undefined ? {} : { patient }),
+      ...(patient === undefined ? {} : { patient, ...(listed === '' ? { patientByName: true } : {}) }),
       ...(ageYears === undefined ? {} : { ageYears }),
       ...(sex === '' ? {} : { sex }),
       ...(view === '' ? {} : { view }),
