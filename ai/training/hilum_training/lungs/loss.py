@@ -10,8 +10,9 @@ from torch.nn import functional as F
 
 BOX_WEIGHT = 0.3
 # Shares of the box's width: up to where a lung surely reaches from its own side, and how far it can at most. The spine is
-# about in the middle. Without the second, one "lung" runs around the chest and fills the box by itself.
-REACHES, AT_MOST = 0.35, 0.53
+# about in the middle, and the mediastinum around it no lung. Without the second, one "lung" runs around the chest and
+# fills the box by itself.
+REACHES, AT_MOST = 0.35, 0.45
 # Shares of the box's height: the box ends with the one lung that is higher at the top, or lower at the bottom.
 TOP, BOTTOM = 0.1, 0.85
 
