@@ -97,7 +97,7 @@ the median, one image a run, on two threads of ONNX Runtime.
 {facts.licence}.
 
 Children's lungs were learnt from outlines. Of adults only the box around both lungs was known, and what was learnt from
-it is that the drawing has to fill this box's height and width. Split by patient: {splits}.
+it is that each lung has to fill its half of this box. Split by patient: {splits}.
 
 ## Training
 
