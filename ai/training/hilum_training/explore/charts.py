@@ -1,56 +1,20 @@
 """The plots of the report, each one PNG as a data address."""
 
-import base64
-import io
 from collections import Counter
-from collections.abc import Callable
 
-import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402  the backend must be chosen first
-import numpy as np  # noqa: E402
+from ..drawing import GRAY, INK, figure
+from .exploration import Exploration
+from .facts import ages, aspects
 
-from .exploration import Exploration  # noqa: E402
-from .facts import ages, aspects  # noqa: E402
-
-INK, GRAY, LINE = "#1d2733", "#8a94a3", "#dde3ea"
+LINE = "#dde3ea"
 LABEL_COLOURS = {"normal": "#2c7a5b", "bacterial": "#c0392b", "viral": "#b8761f", "pneumonia": "#7a4a9c"}
 PART_COLOURS = {"train": "#1f5fa8", "validation": "#7fa9d6", "test": "#f0a53a", "all": "#1f5fa8"}
 SERIES = ("#1f5fa8", "#b8761f", "#2c7a5b", "#7a4a9c", "#c0392b")
-STYLE = {
-    "font.size": 9,
-    "axes.edgecolor": GRAY,
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": GRAY,
-    "ytick.color": GRAY,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-}
 SQUARE = 4.0  # height of the plots that stand beside a map
 GRID = 96  # cells a side of the maps of boxes and of the mean radiographs
-
-
-def inlined(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
-
-
-def figure(title: str, draw: Callable[[plt.Axes], None], width: float = 3.7, height: float = 2.9) -> str:
-    with plt.rc_context(STYLE):
-        drawn, axes = plt.subplots(figsize=(width, height), dpi=150)
-        axes.set_title(title)
-        draw(axes)
-        drawn.tight_layout()
-        buffer = io.BytesIO()
-        drawn.savefig(buffer, format="png")
-        plt.close(drawn)
-    return inlined(buffer.getvalue())
 
 
 def counts(e: Exploration) -> str:

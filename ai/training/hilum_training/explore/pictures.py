@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ..data.samples import Sample
-from .charts import GRID, inlined
+from ..drawing import inlined
+from .charts import GRID
 from .exploration import Exploration
 
 SIDE = 240  # pixels of a picture's longer side
@@ -17,7 +18,7 @@ TRUTH, LUNG = (230, 57, 43), (92, 160, 230)
 def png(picture: Image.Image) -> str:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
-    return inlined(buffer.getvalue())
+    return inlined("png", buffer.getvalue())
 
 
 def _shape(sample: Sample, side: int) -> tuple[int, int]:

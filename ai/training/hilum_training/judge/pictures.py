@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ..drawing import inlined
 from .answers import Answers
 from .boxes import Found
 from .fitting import Fitted, told
-from .plots import inlined
 
 SIDE = 320  # pixels of a picture: four beside each other in the report
 TRUTH, TOLD = (230, 57, 43), (66, 150, 255)

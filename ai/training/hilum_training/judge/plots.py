@@ -1,53 +1,16 @@
 """The curves of the report, each one PNG as a data address."""
 
-import base64
-import io
-from collections.abc import Callable
+import matplotlib.pyplot as plt
+import numpy as np
 
-import matplotlib
+from ..drawing import GRAY, INK, figure
+from . import calibration, metrics
+from .answers import Answers
+from .boxes import Curve
+from .fitting import LEAST_IOU, Fitted, located
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402  the backend must be chosen first
-import numpy as np  # noqa: E402
-
-from . import calibration, metrics  # noqa: E402
-from .answers import Answers  # noqa: E402
-from .boxes import Curve  # noqa: E402
-from .fitting import LEAST_IOU, Fitted, located  # noqa: E402
-
-INK, GRAY, BLUE, RED, SOFT = "#1d2733", "#8a94a3", "#1f5fa8", "#c0392b", "#9fb8d4"
+BLUE, RED, SOFT = "#1f5fa8", "#c0392b", "#9fb8d4"
 COLOURS = (BLUE, "#b8761f", "#2c7a5b", "#7a4a9c")
-STYLE = {
-    "font.size": 9,
-    "axes.edgecolor": GRAY,
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": GRAY,
-    "ytick.color": GRAY,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-}
-
-
-def inlined(kind: str, content: bytes) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def _figure(title: str, draw: Callable[[plt.Axes], None]) -> str:
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(3.7, 3.3), dpi=160)
-        axes.set_title(title)
-        draw(axes)
-        figure.tight_layout()
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png")
-        plt.close(figure)
-    return inlined("png", buffer.getvalue())
 
 
 def _sets(answers: Answers) -> dict[str, Answers]:
@@ -71,7 +34,7 @@ def roc(answers: Answers, fitted: Fitted) -> str:
         axes.legend(loc="lower right", title="AUC; dot: operating point", title_fontsize=8)
         _axes(axes, "1 - specificity", "sensitivity")
 
-    return _figure("ROC", draw)
+    return figure("ROC", draw)
 
 
 def precision_recall(answers: Answers, fitted: Fitted) -> str:
@@ -86,7 +49,7 @@ def precision_recall(answers: Answers, fitted: Fitted) -> str:
         axes.legend(loc="lower left", title="average precision; dots: share of positives", title_fontsize=8)
         _axes(axes, "sensitivity (recall)", "precision")
 
-    return _figure("Precision and recall", draw)
+    return figure("Precision and recall", draw)
 
 
 def reliability(answers: Answers, fitted: Fitted, bins: int = 10) -> str:
@@ -109,7 +72,7 @@ def reliability(answers: Answers, fitted: Fitted, bins: int = 10) -> str:
         axes.legend(loc="upper left", title="calibration error", title_fontsize=8, markerscale=0.6)
         _axes(axes, "probability told", "share that is positive")
 
-    return _figure("Reliability", draw)
+    return figure("Reliability", draw)
 
 
 def histogram(answers: Answers, fitted: Fitted) -> str:
@@ -123,7 +86,7 @@ def histogram(answers: Answers, fitted: Fitted) -> str:
         axes.set(xlim=(0, 1), xlabel="probability told", ylabel="images", yscale="log")
         axes.legend(loc="upper center", title="dashed: operating point", title_fontsize=8)
 
-    return _figure("Who gets which probability", draw)
+    return figure("Who gets which probability", draw)
 
 
 def confusion(title: str, counts: list[list[int]], names: list[str]) -> str:
@@ -147,7 +110,7 @@ def confusion(title: str, counts: list[list[int]], names: list[str]) -> str:
         axes.set_yticklabels(names, rotation=90, va="center")
         axes.tick_params(length=0)
 
-    return _figure(title, draw)
+    return figure(title, draw)
 
 
 def froc(answers: Answers) -> str:
@@ -161,4 +124,4 @@ def froc(answers: Answers) -> str:
         axes.set(xlim=(0, 4), ylim=(0, 1.005), xlabel="false regions an image", ylabel="true regions hit")
         axes.legend(loc="lower right")
 
-    return _figure("FROC, all boxes", draw)
+    return figure("FROC, all boxes", draw)
