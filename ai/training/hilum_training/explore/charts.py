@@ -1,6 +1,7 @@
 """The plots of the report, each one PNG as a data address."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import matplotlib.pyplot as plt
 import numpy as np
