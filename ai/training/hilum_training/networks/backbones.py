@@ -85,6 +85,22 @@ class Features(nn.Module):
         return self.last(self.features(x))
 
 
+class Clipped(nn.Module):
+    """ReLU6, in an operation that PyTorch can also go back through in bfloat16 on a CPU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp(0, 6)
+
+
+def _mobilenet_v2() -> nn.Sequential:
+    features = models.mobilenet_v2().features
+    for module in list(features.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.ReLU6):
+                setattr(module, name, Clipped())
+    return features
+
+
 class Residual(nn.Module):
     """x + two pre-activated 3 x 3 convolutions (He 2016, arXiv 1603.05027)."""
 
@@ -156,7 +172,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "resnet-scratch": Architecture(_resnet_scratch, 512, 32, "RSNA Pneumonia Detection Challenge 2018, notebooks"),
     "vgg19": Architecture(_vgg19, 512, 32, "arXiv 1409.1556", (256,), "VGG19_BN_Weights.IMAGENET1K_V1"),
     "mobilenet-v2": Architecture(
-        lambda: Features(models.mobilenet_v2().features, "0.0"),
+        lambda: Features(_mobilenet_v2(), "0.0"),
         1280,
         32,
         "arXiv 1801.04381",
