@@ -49,11 +49,13 @@ def run(a: Namespace) -> None:
         weights = runs.config["options"].get("weights")
         began = "" if not weights else ", pretrained"
         name = runs.config["arch"] + (f" ({runs.config['backbone']})" if runs.task == "detection" else "") + began
-        epochs = f"{runs.size} px, {runs.progress[0]['epoch']} epochs" + (
-            ", with its mirror image" if judgement["flip"] else ""
+        shown = runs.progress[0]["step"] * runs.config["options"]["batch"]
+        minutes = runs.progress[0]["seconds"] / 60
+        trained = f"{runs.size} px, {shown:,} images shown in {minutes:.1f} minutes" + (
+            ", asked with its mirror image" if judgement["flip"] else ""
         )
         parameters = sum(p.numel() for p in runs.networks[0].parameters())
-        rows.append(Row(judgement, name, epochs, parameters, ran.fastest_ms, megabytes))
+        rows.append(Row(judgement, name, trained, parameters, ran.fastest_ms, megabytes))
         print(f"{folder}: {name}, {ran.fastest_ms:g} ms an image at best, {ran.median_ms:g} in the median", flush=True)
     write_all(a.out.parent, {a.out.name: placed(a.out, tables(rows)).encode()})
     print(a.out)
