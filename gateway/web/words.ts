@@ -132,9 +132,9 @@ export function count(number: number, one: string, many = `${one}s`): string {
   return `${number} ${number === 1 ? one : many}`;
 }
 
-/** 'R 12 %, L 0 % opaque': the patient's right and left, as they lie in the image; '' where it was not measured. */
+/** 'R 12, L 0 % opaque': the patient's right and left, as they lie in the image; '' where it was not measured. */
 export function extentInShort({ severity }: SeverityAnswer): string {
-  return severity === null ? '' : `R ${share(severity.right)}, L ${share(severity.left)} opaque`;
+  return severity === null ? '' : `R ${share(severity.right).replace(' %', '')}, L ${share(severity.left)} opaque`;
 }
 
 /** How much of the lungs is opaque, by what, or why that is not known; '' where there was nothing to measure. */

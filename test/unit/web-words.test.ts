@@ -34,7 +34,7 @@ describe('words on the page', () => {
   it('tells how much of the lungs is opaque, and never takes a little for nothing', () => {
     const model = { name: 'lungs', version: '1', sha256: '00' };
     const measured = { severity: { right: 12.4, left: 0.4, both: 6.1, basis: 'boxes' as const, model }, severityReason: null };
-    assert.equal(extentInShort(measured), 'R 12 %, L <1 % opaque');
+    assert.equal(extentInShort(measured), 'R 12, L <1 % opaque');
     assert.equal(extentWords(measured), 'Opaque share of the lungs: right 12 %, left <1 %, both 6 %, by the boxes around the regions, which overstate it.');
     const without = { severity: null, severityReason: 'no left lung was found' };
     assert.equal(extentInShort(without), '');
