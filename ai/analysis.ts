@@ -1,5 +1,6 @@
 // What one run of one model version on one frame came to. The words are those of docs/architecture.md.
 import type { Severity } from '../storage/entities/severity.ts';
+import type { Analysis } from '../storage/entities/workitem.ts';
 import type { ImageStatistics } from './drift/image-statistics.ts';
 
 export interface ModelIdentity {
@@ -56,19 +57,10 @@ export interface FailedOutcome {
 export type AnalysisOutcome = AnalyzedOutcome | NotAnalyzableOutcome | FailedOutcome;
 
 /** An outcome as its row holds it: null is what its status does not have. */
-export interface StoredOutcome {
-  status: AnalysisOutcome['status'];
-  reason: string | null;
-  label: string | null;
-  probability: number | null;
-  threshold: number | null;
-  positive: boolean | null;
-  scores: Record<string, number> | null;
-  provider: string | null;
-  milliseconds: number | null;
-  regions: Region[] | null;
-  severity: Severity | null;
-}
+export type StoredOutcome = Pick<
+  Analysis,
+  'status' | 'reason' | 'label' | 'probability' | 'threshold' | 'positive' | 'scores' | 'provider' | 'milliseconds' | 'severity'
+> & { regions: Region[] | null };
 
 export function outcomeOf(stored: StoredOutcome): AnalysisOutcome {
   if (stored.status !== 'analyzed') return { status: stored.status, reason: stored.reason ?? '' };

@@ -2,16 +2,9 @@
 // about a patient reads.
 import type { DataSource } from 'typeorm';
 import { keepSample, type DriftSample } from './drift.repository.ts';
+import type { Analysis } from './entities/workitem.ts';
 
-export interface ShadowRun {
-  instance: string;
-  /** From 1. */
-  frame: number;
-  modelName: string;
-  modelVersion: string;
-  modelSha256: string;
-  settingsDigest: string;
-}
+export type ShadowRun = Pick<Analysis, 'instance' | 'frame' | 'modelName' | 'modelVersion' | 'modelSha256' | 'settingsDigest'>;
 
 /** As ai/analysis.ts has it. */
 export interface ShadowOutcome {

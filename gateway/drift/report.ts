@@ -1,4 +1,5 @@
 // What /api/drift and `hilum drift` tell: for each model and station, how the last days compare with what was accepted.
+import type { Comparison } from '../../ai/drift/compare.ts';
 import type { Quantity } from '../../ai/drift/quantities.ts';
 
 export interface DriftReport {
@@ -33,15 +34,9 @@ export interface DriftPlaceReport {
 /** site: a period accepted here, of this station or of all; package: the set that the package was accepted with. */
 export type AcceptedFrom = { by: 'site'; station: string | null; from: string; to: string } | { by: 'package'; set: string };
 
-export interface DriftQuantity {
+export interface DriftQuantity extends Comparison {
   quantity: Quantity;
   images: number;
-  psi: number;
-  ks: number;
-  p: number;
-  /** Share of positives, or the mean. */
-  level: number;
-  acceptedLevel: number;
   drifted: boolean;
   /** Since when it is so; null before the first check. */
   since: string | null;

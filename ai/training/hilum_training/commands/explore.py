@@ -2,22 +2,17 @@
 
 from argparse import Namespace, _SubParsersAction
 
+from ..data.arguments import add_sources
+
 
 def add(subparsers: _SubParsersAction) -> None:
     p = subparsers.add_parser("explore", help="look at the data: counts, samples, boxes, duplicates, what seems wrong")
-    p.add_argument(
-        "--data",
-        action="append",
-        required=True,
-        metavar="KIND:PATH",
-        help="kermany:DIR, siim:DIR, rsna:DIR, csv:FILE or phantom:DIR; again for more",
-    )
+    add_sources(p)
     p.add_argument(
         "--split", action="append", default=[], metavar="FILE", help="CSV of source, patient, part; again for more"
     )
     p.add_argument("--out", required=True, metavar="DIR", help="folder for explore.html and explore.json")
     p.add_argument("--size", type=int, default=256, help="side of the images that are compared, in pixels")
-    p.add_argument("--cache", default="data/cache", metavar="DIR", help="folder of decoded images")
     p.add_argument("--samples", type=int, default=5, help="images shown of every class")
     p.add_argument("--seed", type=int, default=1, help="chooses them")
     p.set_defaults(run=run)

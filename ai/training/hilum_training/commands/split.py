@@ -2,16 +2,12 @@
 
 from argparse import Namespace, _SubParsersAction
 
+from ..data.arguments import add_sources
+
 
 def add(subparsers: _SubParsersAction) -> None:
     p = subparsers.add_parser("split", help="draw train, validation and test by patient, into a file that is then kept")
-    p.add_argument(
-        "--data",
-        action="append",
-        required=True,
-        metavar="KIND:PATH",
-        help="kermany:DIR, siim:DIR, rsna:DIR, csv:FILE or phantom:DIR; again for more",
-    )
+    add_sources(p)
     p.add_argument("--out", required=True, metavar="FILE", help="CSV of source, patient, part; never written over")
     p.add_argument("--shares", type=float, nargs=3, default=[0.8, 0.1, 0.1], metavar=("TRAIN", "VALIDATION", "TEST"))
     p.add_argument("--seed", type=int, default=1)
@@ -23,7 +19,6 @@ def add(subparsers: _SubParsersAction) -> None:
         help="split whose patients stay where they are; again for more",
     )
     p.add_argument("--size", type=int, default=256, help="side of the images that are sought for duplicates, in pixels")
-    p.add_argument("--cache", default="data/cache", metavar="DIR", help="folder of decoded images")
     p.set_defaults(run=run)
 
 

@@ -1,6 +1,8 @@
 """The arguments that `fit` and `cross-validate` share: what to train, on what, how, and for how long."""
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
+from ..data.arguments import add_sources
+
 TASKS = ("pneumonia", "type", "detection")
 
 
@@ -74,10 +76,7 @@ def add_run_options(p: ArgumentParser) -> None:
     what.add_argument("--distil-weight", type=_share, default=0.5, help="the share of the target that is the teachers'")
 
     data = p.add_argument_group("data")
-    data.add_argument(
-        "--data", action="append", required=True, metavar="KIND:PATH", help="kermany, siim, rsna, csv or phantom"
-    )
-    data.add_argument("--cache", default="data/cache", help="folder of decoded images")
+    add_sources(data)
     data.add_argument(
         "--balance",
         choices=("loss", "draw", "none"),
