@@ -1,5 +1,5 @@
 // The overlay as a DICOM instance: Secondary Capture Image Storage (PS3.3 A.8.1).
-import { dataset, num, nums, text, type Dataset } from '../../storage/dicom/dataset.ts';
+import { dataset, num, nums, text, texts, type Dataset } from '../../storage/dicom/dataset.ts';
 import { readPart10, type Part10 } from '../../storage/dicom/part10.ts';
 import { writePart10 } from '../../storage/dicom/write.ts';
 import { VALUE, codeItem } from './codes.ts';
@@ -71,7 +71,7 @@ async function encodeOverlay(study: StudyOutcome, image: OutcomeImage): Promise<
     sopInstanceUid,
     seriesInstanceUid: text(ds, 'SeriesInstanceUID')!,
     sourceSopInstanceUid: image.sopInstanceUid,
-    bytes: writePart10(ds, { sopClassUid: SECONDARY_CAPTURE, sopInstanceUid }),
+    bytes: writePart10(ds, { sopClassUid: SECONDARY_CAPTURE, sopInstanceUid, characterSets: texts(image.header, 'SpecificCharacterSet') }),
   };
 }
 
@@ -95,7 +95,6 @@ function overlayDataset(
     ...copied(header, IMAGE),
     ...resultEquipment(study),
     ...dataset({
-      SpecificCharacterSet: 'ISO_IR 192',
       ImageType: ['DERIVED', 'SECONDARY'],
       InstanceCreationDate: made.date,
       InstanceCreationTime: made.time,

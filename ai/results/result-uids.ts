@@ -4,7 +4,7 @@ import { deriveUid } from '../../storage/dicom/uids.ts';
 import type { EncodedResult, OutcomeImage, StudyOutcome } from './outcome.ts';
 
 /** Goes up whenever the encoders write something else for the same outcome: one UID never has two contents. */
-export const ENCODER_VERSION = '2';
+export const ENCODER_VERSION = '3';
 
 /** A report speaks of a version of the study's outcome. */
 export function reportUid(study: StudyOutcome, sopClassUid: string): string {

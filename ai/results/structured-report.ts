@@ -1,6 +1,6 @@
 // The report as a DICOM instance: Comprehensive 3D SR (PS3.3 A.35.13), and the same as Comprehensive SR (A.35.3) for
 // destinations that do not accept that.
-import { dataset, items, text, type Dataset } from '../../storage/dicom/dataset.ts';
+import { dataset, items, text, texts, type Dataset } from '../../storage/dicom/dataset.ts';
 import { writePart10 } from '../../storage/dicom/write.ts';
 import { patientAndStudy, referencedRequests } from './copy-attributes.ts';
 import { OWN_SCHEME } from './codes.ts';
@@ -34,7 +34,7 @@ function encodeAs(study: StudyOutcome, sopClassUid: string): EncodedResult {
     sopClassUid,
     sopInstanceUid,
     seriesInstanceUid: text(ds, 'SeriesInstanceUID')!,
-    bytes: writePart10(ds, { sopClassUid, sopInstanceUid }),
+    bytes: writePart10(ds, { sopClassUid, sopInstanceUid, characterSets: texts(study.images[0]!.header, 'SpecificCharacterSet') }),
   };
 }
 
@@ -52,7 +52,6 @@ export function reportDataset(study: StudyOutcome, sopClassUid: string): Dataset
     ...patientAndStudy(header),
     ...resultEquipment(study),
     ...dataset({
-      SpecificCharacterSet: 'ISO_IR 192',
       CodingSchemeIdentificationSequence: ownCodes(images),
       InstanceCreationDate: made.date,
       InstanceCreationTime: made.time,

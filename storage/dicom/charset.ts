@@ -7,7 +7,7 @@ export const CHARSET_VRS: ReadonlySet<string> = new Set(['LO', 'LT', 'PN', 'SH',
 export type TextDecode = (bytes: Uint8Array, vr: string) => string;
 
 /** A designated set: how many bytes one character takes, and how a run of such characters is read. */
-interface CodeElement {
+export interface CodeElement {
   width: 1 | 2;
   decode(run: Uint8Array): string;
 }
@@ -30,8 +30,8 @@ const KATAKANA: CodeElement = {
   },
 };
 const decodeEucJp = icu('euc-jp');
-const JIS_X_0208: CodeElement = { width: 2, decode: (run) => decodeEucJp(run.map((byte) => byte | 0x80)) };
-const JIS_X_0212: CodeElement = {
+export const JIS_X_0208: CodeElement = { width: 2, decode: (run) => decodeEucJp(run.map((byte) => byte | 0x80)) };
+export const JIS_X_0212: CodeElement = {
   width: 2,
   decode(run) {
     const bytes: number[] = [];
@@ -43,7 +43,7 @@ const KS_X_1001: CodeElement = { width: 2, decode: icu('euc-kr') };
 const GB_2312: CodeElement = { width: 2, decode: icu('gb18030') };
 
 /** The set in G1 by the number in the defined term 'ISO_IR n' or 'ISO 2022 IR n'. */
-const G1_BY_REGISTRATION: Readonly<Record<number, CodeElement>> = {
+export const G1_BY_REGISTRATION: Readonly<Record<number, CodeElement>> = {
   13: KATAKANA,
   58: GB_2312,
   100: LATIN1,
@@ -112,7 +112,8 @@ function normalize(term: string): string {
   return upper === 'ISOIR192' || upper === 'ISO2022IR192' ? 'UTF8' : upper;
 }
 
-function registration(term: string): number {
+/** 87 of 'ISO 2022 IR 87'; NaN where there is none. */
+export function registration(term: string): number {
   return Number(/IR(\d+)$/.exec(normalize(term))?.[1] ?? NaN);
 }
 
@@ -196,7 +197,8 @@ function runEnd(bytes: Uint8Array, start: number, high: boolean, width: number):
   return Math.min(end, bytes.length);
 }
 
-function isDelimiter(byte: number, isPersonName: boolean): boolean {
+/** Before these the initial sets are in force again, and after them too (PS3.5 6.1.2.5.3). */
+export function isDelimiter(byte: number, isPersonName: boolean): boolean {
   if (byte === BACKSLASH || byte === CR || byte === LF || byte === FF || byte === TAB) return true;
   return isPersonName && (byte === CARET || byte === EQUALS);
 }

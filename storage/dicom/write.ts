@@ -1,6 +1,9 @@
-// Writing Part 10 files (PS3.10 7, PS3.5 7): deterministic, text in UTF-8 (ISO_IR 192), sequences and items of defined length.
+// Writing Part 10 files (PS3.10 7, PS3.5 7): deterministic, sequences and items of defined length. Text is in UTF-8
+// (ISO_IR 192), or in the character sets that the caller names where they can hold all of it.
 import { deflateRawSync } from 'node:zlib';
 import packageJson from '../../package.json' with { type: 'json' };
+import { CHARSET_VRS } from './charset.ts';
+import { areDefinedTerms, textEncoder, type TextEncode } from './charset-encoder.ts';
 import { bytesOf, formatPersonName } from './dataset.ts';
 import type { Dataset, DicomElement, DicomValue, PersonName } from './dataset.ts';
 import { vrOfTag } from './dictionary.ts';
@@ -26,13 +29,20 @@ export interface WriteOptions {
   sopClassUid?: string;
   sopInstanceUid?: string;
   sourceAe?: string;
+  /** See `writeDataset`. */
+  characterSets?: readonly string[] | undefined;
 }
 
 interface Encoding {
   explicitVr: boolean;
   bigEndian: boolean;
+  encodeText: TextEncode;
 }
-const FILE_META: Encoding = { explicitVr: true, bigEndian: false };
+const UTF8 = ['ISO_IR 192'];
+const FILE_META: Encoding = { explicitVr: true, bigEndian: false, encodeText: textEncoder(UTF8) };
+
+/** A text that the character sets cannot hold. */
+class UnencodableError extends Error {}
 
 /** Pieces of a value and their length together, so that pixel data is copied once. */
 interface Pieces {
@@ -50,7 +60,7 @@ export function writePart10(dataset: Dataset, options: WriteOptions = {}): Uint8
   const sopInstanceUid = options.sopInstanceUid ?? firstText(dataset['00080018']);
   if (sopClassUid === '' || sopInstanceUid === '') throw new TypeError('a file needs SOP Class UID and SOP Instance UID');
   const meta = writeFileMeta({ sopClassUid, sopInstanceUid, transferSyntaxUid, sourceAe: options.sourceAe });
-  const body = writeDataset(dataset, transferSyntaxUid);
+  const body = writeDataset(dataset, transferSyntaxUid, options.characterSets);
   return Buffer.concat([meta, body]);
 }
 
@@ -70,27 +80,40 @@ export function writeFileMeta(meta: FileMeta): Uint8Array {
   return Buffer.concat([Buffer.alloc(128), Buffer.from('DICM'), ...groupLength.parts, ...body.parts]);
 }
 
-/** The dataset alone, as it stands after the file meta or in a C-STORE: group 0002 and group lengths left out. */
-export function writeDataset(dataset: Dataset, transferSyntaxUid: string): Uint8Array {
+/**
+ * The dataset alone, as it stands after the file meta or in a C-STORE: group 0002 and group lengths left out.
+ * @param characterSets defined terms of Specific Character Set, none for the default repertoire; where they cannot hold all of the
+ *   text, or are no defined terms, it is written in UTF-8
+ */
+export function writeDataset(dataset: Dataset, transferSyntaxUid: string, characterSets: readonly string[] = UTF8): Uint8Array {
   const syntax = transferSyntax(transferSyntaxUid);
-  const { parts } = encodeElements(withUtf8(dataset, true), syntax);
-  const bytes = Buffer.concat(parts);
+  const bytes = Buffer.concat(encodeIn(areDefinedTerms(characterSets) ? characterSets : UTF8, dataset, syntax).parts);
   if (!syntax.deflated) return bytes;
   const deflated = deflateRawSync(bytes);
   return deflated.length % 2 === 0 ? deflated : Buffer.concat([deflated, Buffer.alloc(1)]);
 }
 
-/** All text is written in UTF-8, so the dataset says so once, and no item says otherwise. */
-function withUtf8(dataset: Dataset, root: boolean): Dataset {
+function encodeIn(characterSets: readonly string[], dataset: Dataset, syntax: Omit<Encoding, 'encodeText'>): Pieces {
+  const { explicitVr, bigEndian } = syntax;
+  try {
+    return encodeElements(inCharacterSets(dataset, characterSets), { explicitVr, bigEndian, encodeText: textEncoder(characterSets) });
+  } catch (error) {
+    if (!(error instanceof UnencodableError)) throw error;
+    return encodeIn(UTF8, dataset, syntax);
+  }
+}
+
+/** All text is written in the same sets, so the dataset says so once, and no item says otherwise. */
+function inCharacterSets(dataset: Dataset, characterSets: readonly string[] | undefined): Dataset {
   const result: Dataset = {};
   for (const [tag, element] of Object.entries(dataset)) {
     if (tag === '00080005' || tag.startsWith('0002') || tag.endsWith('0000')) continue;
     result[tag] =
       element.vr === 'SQ' && element.Value
-        ? { vr: 'SQ', Value: element.Value.map((item) => withUtf8((item ?? {}) as Dataset, false)) }
+        ? { vr: 'SQ', Value: element.Value.map((item) => inCharacterSets((item ?? {}) as Dataset, undefined)) }
         : element;
   }
-  if (root) result['00080005'] = { vr: 'CS', Value: ['ISO_IR 192'] };
+  if (characterSets?.some((term) => term !== '')) result['00080005'] = { vr: 'CS', Value: [...characterSets] };
   return result;
 }
 
@@ -148,7 +171,15 @@ function encodeValue(tag: string, element: DicomElement, encoding: Encoding): Pi
   const size = NUMBER_SIZES[vr];
   if (size !== undefined) return padded(encodeNumbers(tag, vr, size, values, encoding), 0);
   const text = values.map((value) => textOf(vr, value)).join('\\');
-  return padded(Buffer.from(text, 'utf8'), vr === 'UI' ? 0 : 0x20);
+  return padded(encodeText(tag, vr, text, encoding), vr === 'UI' ? 0 : 0x20);
+}
+
+function encodeText(tag: string, vr: string, text: string, encoding: Encoding): Uint8Array {
+  const bytes = encoding.encodeText(text, vr);
+  if (bytes) return bytes;
+  // Text that should be in the default repertoire is kept as it came, whatever the character sets are.
+  if (!CHARSET_VRS.has(vr)) return Buffer.from(text, 'utf8');
+  throw new UnencodableError(`${tag} has text beyond its character sets`);
 }
 
 function encodeSequence(element: DicomElement, encoding: Encoding): Pieces {

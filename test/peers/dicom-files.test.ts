@@ -67,6 +67,61 @@ describe('DCMTK', () => {
     });
 });
 
+/** Names that the sets hold, as value 1 and the code extensions of Specific Character Set. */
+const NAMES: [string[], string][] = [
+  [[], 'Yamada^Tarou'],
+  [['ISO_IR 100'], 'Äneas^Rüdiger'],
+  [['ISO_IR 101'], 'Wałęsa^Ćwik'],
+  [['ISO_IR 109'], 'Ħħ^Ġ'],
+  [['ISO_IR 110'], 'ĸŗ^Ä'],
+  [['ISO_IR 126'], 'Διονυσιος'],
+  [['ISO_IR 127'], 'قباني^لنزار'],
+  [['ISO_IR 138'], 'שרון^דבורה'],
+  [['ISO_IR 144'], 'Люкceмбypг'],
+  [['ISO_IR 148'], 'Çavuşoğlu^İnönü'],
+  [['ISO_IR 166'], 'กานดา^ใจดี'],
+  [['ISO_IR 13'], 'ﾔﾏﾀﾞ^ﾀﾛｳ'],
+  [['ISO_IR 192'], 'Yamada^Tarou=山田^太郎=やまだ^たろう'],
+  [['GB18030'], 'Wang^XiaoDong=王^小东'],
+  [['GBK'], 'Wang^XiaoDong=王^小东'],
+  [['', 'ISO 2022 IR 87'], 'Yamada^Tarou=山田^太郎=やまだ^たろう'],
+  [['ISO 2022 IR 13', 'ISO 2022 IR 87'], 'ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう'],
+  [['', 'ISO 2022 IR 87', 'ISO 2022 IR 159'], 'Yamada^Tarou=丂山^太郎'],
+  [['', 'ISO 2022 IR 149'], 'Hong^Gildong=洪^吉洞=홍^길동'],
+  [['', 'ISO 2022 IR 58'], 'Zhang^XiaoDong=张^小东'],
+  [['ISO 2022 IR 100', 'ISO 2022 IR 144', 'ISO 2022 IR 126'], 'Äneas=Люкc=Διο'],
+];
+
+describe('text that we write in a Specific Character Set', () => {
+  const write = async (folder: string, [terms, name]: (typeof NAMES)[number], index: number): Promise<string> => {
+    const path = join(folder, `${index}.dcm`);
+    await writeFile(path, writePart10(dataset({ SOPClassUID: '1.2.840.10008.5.1.4.1.1.7', SOPInstanceUID: '1.2.3', PatientName: name }), { characterSets: terms }));
+    return path;
+  };
+
+  it('is read by pydicom', async () => {
+    await inTemporaryFolder(async (folder) => {
+      // Debian's pydicom leaves the escape sequences of GB 2312 in the text.
+      const names = NAMES.filter(([terms]) => !terms.includes('ISO 2022 IR 58'));
+      const files = await Promise.all(names.map((entry, index) => write(folder, entry, index)));
+      const script = "import json, sys, pydicom; json.dump([str(pydicom.dcmread(f).PatientName) for f in sys.argv[1:]], sys.stdout)";
+      const theirs = JSON.parse(execFileSync('/usr/bin/python3', ['-c', script, ...files]).toString()) as string[];
+      assert.deepEqual(theirs, names.map(([, name]) => name));
+    });
+  });
+
+  // Debian's DCMTK converts by the C library, which has no JIS X 0208 and 0212 by themselves.
+  for (const [index, entry] of NAMES.entries())
+    if (!entry[0].includes('ISO 2022 IR 87'))
+      it(`is read by DCMTK: ${entry[0].join('\\') || 'default repertoire'}`, async () => {
+        await inTemporaryFolder(async (folder) => {
+          const { code, output } = await runTool('dcmdump', ['+U8', '+P', 'PatientName', await write(folder, entry, index)]);
+          assert.equal(code, 0, output);
+          assert.ok(output.includes(`[${entry[1]}]`), output);
+        });
+      });
+});
+
 const PYDICOM_FILES = '/usr/lib/python3/dist-packages/pydicom/data';
 /** Every element as text, numbers as floats: what both can agree on. */
 const PYTHON = `

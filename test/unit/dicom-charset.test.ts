@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { areDefinedTerms, textEncoder } from '../../storage/dicom/charset-encoder.ts';
 import { textDecoder } from '../../storage/dicom/charset.ts';
 import { items, personName, text, texts } from '../../storage/dicom/dataset.ts';
 import { parsePart10 } from '../../storage/dicom/part10.ts';
@@ -104,5 +105,66 @@ describe('text of a file', () => {
     assert.equal(text(dataset, 'Modality'), 'CR');
     assert.deepEqual(personName(dataset, 'PatientName'), { Alphabetic: 'A^B' });
     assert.equal(text(dataset, 'PatientID'), 'ab');
+  });
+});
+
+describe('text in a Specific Character Set', () => {
+  const encoded = (terms: string[], value: string, vr: string): string | undefined => {
+    const bytes = textEncoder(terms)(value, vr);
+    return bytes && Buffer.from(bytes).toString('latin1');
+  };
+
+  const names: [string[], string][] = [
+    [['ISO_IR 100'], 'Äneas^Rüdiger'],
+    [['ISO_IR 101'], 'Wałęsa^Ćwik'],
+    [['ISO_IR 109'], 'Ħħ^Ġ'],
+    [['ISO_IR 110'], 'ĸŗ^Ä'],
+    [['ISO_IR 144'], 'Люкceмбypг'],
+    [['ISO_IR 127'], 'قباني^لنزار'],
+    [['ISO_IR 126'], 'Διονυσιος'],
+    [['ISO_IR 138'], 'שרון^דבורה'],
+    [['ISO_IR 148'], 'Çavuşoğlu^İnönü'],
+    [['ISO_IR 166'], 'กานดา'],
+    [['ISO_IR 203'], '€^Œdipe'],
+    [['ISO_IR 13'], 'ﾔﾏﾀﾞ^ﾀﾛｳ'],
+    [['ISO_IR 192'], '山^太=🫁'],
+    [['GB18030'], 'Wang^XiaoDong=王^小东'],
+    [['GBK'], 'Wang=王'],
+    [['ISO 2022 IR 100', 'ISO 2022 IR 144', 'ISO 2022 IR 126'], 'Äneas=Люкc^é=Διο^é'],
+    [['ISO 2022 IR 6', 'ISO 2022 IR 58'], 'Zhang^XiaoDong=张^小东='],
+    [['', 'ISO 2022 IR 87', 'ISO 2022 IR 159'], 'Yamada=山田丂^太郎'],
+  ];
+  for (const [terms, name] of names)
+    it(`is what is read from it: ${terms.join('\\')}`, () => {
+      assert.ok(areDefinedTerms(terms));
+      const bytes = textEncoder(terms)(name, 'PN');
+      assert.ok(bytes);
+      assert.equal(textDecoder(terms)(bytes, 'PN'), name);
+      assert.equal(terms[0] === 'ISO_IR 192', Buffer.from(bytes).equals(Buffer.from(name)));
+    });
+
+  it('has the bytes of the examples of PS3.5 (H.3.1, H.3.2, I.2, K.2)', () => {
+    const kanji = 'Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B=\x1b$B$d$^$@\x1b(B^\x1b$B$?$m$&\x1b(B';
+    assert.equal(encoded(['', 'ISO 2022 IR 87'], 'Yamada^Tarou=山田^太郎=やまだ^たろう', 'PN'), kanji);
+    const katakana = '\xd4\xcf\xc0\xde^\xc0\xdb\xb3=\x1b$B;3ED\x1b(J^\x1b$BB@O:\x1b(J=\x1b$B$d$^$@\x1b(J^\x1b$B$?$m$&\x1b(J';
+    assert.equal(encoded(['ISO 2022 IR 13', 'ISO 2022 IR 87'], 'ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう', 'PN'), katakana);
+    const korean = 'Hong^Gildong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7=\x1b$)C\xc8\xab^\x1b$)C\xb1\xe6\xb5\xbf';
+    assert.equal(encoded(['', 'ISO 2022 IR 149'], 'Hong^Gildong=洪^吉洞=홍^길동', 'PN'), korean);
+    const chinese = 'Zhang^XiaoDong=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab=';
+    assert.equal(encoded(['', 'ISO 2022 IR 58'], 'Zhang^XiaoDong=张^小东=', 'PN'), chinese);
+  });
+
+  it('is none where the sets have no such character, or the VR none but the default repertoire', () => {
+    assert.equal(encoded(['ISO_IR 100'], 'Łódź', 'LO'), undefined);
+    assert.equal(encoded([], 'é', 'LO'), undefined);
+    assert.equal(encoded(['', 'ISO 2022 IR 87'], '홍', 'PN'), undefined);
+    assert.equal(encoded(['GB18030'], '🫁', 'LO'), undefined);
+    assert.equal(encoded(['ISO_IR 13'], 'a~b', 'LO'), undefined);
+    assert.equal(encoded(['ISO_IR 100'], 'é', 'CS'), undefined);
+  });
+
+  it('is written only by terms that every reader knows', () => {
+    for (const terms of [[], [''], ['ISO_IR 100'], ['', 'ISO 2022 IR 87'], ['ISO 2022 IR 13', 'ISO 2022 IR 87'], ['GB18030']]) assert.ok(areDefinedTerms(terms), terms.join());
+    for (const terms of [['ISO-IR 100'], ['latin1'], ['ISO 2022 IR 87'], ['ISO_IR 192', 'ISO 2022 IR 87'], ['ISO_IR 100', 'ISO 2022 IR 144']]) assert.ok(!areDefinedTerms(terms), terms.join());
   });
 });

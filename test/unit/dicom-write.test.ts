@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { dataset, text, type Dataset } from '../../storage/dicom/dataset.ts';
+import { dataset, text, texts, type Dataset } from '../../storage/dicom/dataset.ts';
 import { parsePart10, readBulk } from '../../storage/dicom/part10.ts';
 import { decimalString, writeDataset, writePart10 } from '../../storage/dicom/write.ts';
 
@@ -77,6 +77,26 @@ describe('writing a Part 10 file', () => {
     const request = read['00400275']?.Value?.[0] as Dataset;
     assert.deepEqual(Object.keys(request), ['00321060']);
     assert.equal(text(request, 'RequestedProcedureDescription'), 'Thorax à gauche');
+  });
+
+  it('writes text in the character sets that it is told, nested text too, and in UTF-8 where they cannot hold it', () => {
+    const header = (name: string): Dataset => dataset({ SOPClassUID: '1.2', SOPInstanceUID: '1.3', PatientName: name, RequestAttributesSequence: [{ RequestedProcedureDescription: 'Thorax à gauche' }] });
+    const written = (name: string, characterSets: string[]): Dataset => parsePart10(writePart10(header(name), { characterSets })).dataset;
+    for (const [name, terms, expected] of [
+      ['Müller', ['ISO_IR 100'], ['ISO_IR 100']],
+      ['山田', ['ISO_IR 100', 'ISO 2022 IR 87'], ['ISO_IR 192']],
+      ['山田', ['ISO 2022 IR 100', 'ISO 2022 IR 87'], ['ISO 2022 IR 100', 'ISO 2022 IR 87']],
+      ['홍', ['ISO 2022 IR 100', 'ISO 2022 IR 87'], ['ISO_IR 192']],
+      ['Müller', ['latin1'], ['ISO_IR 192']],
+      ['Muller', [], ['ISO_IR 192']],
+    ] as const) {
+      const read = written(name, [...terms]);
+      assert.deepEqual(texts(read, 'SpecificCharacterSet'), expected);
+      assert.equal(text(read, 'PatientName'), name);
+      assert.equal(text(read['00400275']?.Value?.[0] as Dataset, 'RequestedProcedureDescription'), 'Thorax à gauche');
+    }
+    const plain = parsePart10(writePart10(dataset({ SOPClassUID: '1.2', SOPInstanceUID: '1.3', PatientName: 'Muller' }), { characterSets: [] }));
+    assert.equal(plain.dataset['00080005'], undefined);
   });
 
   it('writes values beyond 64 KiB of a short VR as UN, which the reader understands', async () => {
