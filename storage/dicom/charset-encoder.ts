@@ -64,12 +64,20 @@ export function areDefinedTerms([first = '', ...others]: readonly string[]): boo
 export function textEncoder(terms: readonly string[]): TextEncode {
   const [first = ''] = terms;
   // In JIS X 0201 Romaji the code of a tilde is that of an overline.
-  const beyondAscii = registration(first) === 13 ? /[^\x00-\x1a\x1c-\x7d]/ : /[^\x00-\x1a\x1c-\x7e]/;
+  const highest = registration(first) === 13 ? 0x7d : 0x7e;
   const encode = first === 'ISO_IR 192' ? (text: string) => Buffer.from(text, 'utf8') : first === 'GB18030' || first === 'GBK' ? encodeGbk : encodeIso2022(terms);
   return (text, vr) => {
-    if (!beyondAscii.test(text)) return Buffer.from(text, 'latin1');
+    if (isAscii(text, highest)) return Buffer.from(text, 'latin1');
     return CHARSET_VRS.has(vr) ? encode(text, vr) : undefined;
   };
+}
+
+function isAscii(text: string, highest: number): boolean {
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code > highest || code === ESC) return false;
+  }
+  return true;
 }
 
 function encodeIso2022(terms: readonly string[]): TextEncode {
@@ -136,7 +144,7 @@ function turnRound(element: CodeElement, codes: readonly number[][]): Table {
   const table = new Map<string, readonly number[]>();
   for (const code of codes) {
     const text = element.decode(Uint8Array.from(code));
-    if ([...text].length === 1 && !/[\ufffd\ue000-\uf8ff\u0000-\u009f]/.test(text) && !table.has(text)) table.set(text, code);
+    if ([...text].length === 1 && !/[\ufffd\p{Co}\p{Cc}]/u.test(text) && !table.has(text)) table.set(text, code);
   }
   return table;
 }
