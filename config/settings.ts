@@ -1,6 +1,7 @@
 // The settings: one YAML file, validated whole (docs/operations.md lists every key). What a key means stands beside it here.
 import dcmjs from 'dcmjs';
 import { z } from 'zod';
+import { checkSources, modalityWorklistShape, sourceShape } from './source-settings.ts';
 
 /** DICOM keywords (PS3.6). */
 const KEYWORDS: object = dcmjs.data.DicomMetaDictionary.nameMap;
@@ -132,6 +133,10 @@ const shape = z.strictObject({
   peers: z.array(peer).default([]),
   acceptUnknownPeers: z.enum(['never', 'loopback', 'always']).default('loopback'),
   destinations: z.array(destination).default([]),
+  /** Where studies are fetched from, when asked for or by a watch. */
+  sources: z.array(sourceShape(name, retry)).default([]),
+  /** Completes what a modality left out; without it nothing is completed. */
+  modalityWorklist: modalityWorklistShape(name).optional(),
   models: z.array(z.string()).default(['./ai/models/opacity', './ai/models/pneumonia-type', './ai/models/lungs']),
   worklist: z
     .strictObject({
@@ -156,6 +161,8 @@ export type Settings = z.infer<typeof shape>;
 export const settingsSchema = shape.superRefine(checkReferences).superRefine(checkRoutes).superRefine(checkExposure);
 export type Peer = Settings['peers'][number];
 export type Destination = Settings['destinations'][number];
+export type Source = Settings['sources'][number];
+export type ModalityWorklistSettings = NonNullable<Settings['modalityWorklist']>;
 export type Route = Settings['routes'][number];
 export type Retry = Destination['retry'];
 
@@ -172,7 +179,7 @@ function isTimezone(zone: string): boolean {
 function checkReferences(settings: Settings, context: z.RefinementCtx): void {
   const problem = (path: (string | number)[], message: string): void =>
     void context.addIssue({ code: 'custom', path, message });
-  for (const list of ['peers', 'destinations', 'routes'] as const) {
+  for (const list of ['peers', 'destinations', 'sources', 'routes'] as const) {
     const seen = new Set<string>();
     settings[list].forEach((entry, index) => {
       if (seen.has(entry.name)) problem([list, index, 'name'], `"${entry.name}" is used twice`);
@@ -186,6 +193,7 @@ function checkReferences(settings: Settings, context: z.RefinementCtx): void {
     else if (peer.host === undefined || peer.port === undefined)
       problem(['destinations', index, 'peer'], `peer "${peer.name}" has no host and port to call`);
   });
+  checkSources(settings, KEYWORDS, problem);
   settings.routes.forEach((route, index) => {
     const named = [...route.models, ...route.shadow];
     named.forEach((model, place) => {

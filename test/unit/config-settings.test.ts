@@ -76,6 +76,33 @@ colour: red`);
     assert.equal(settings.destinations[0]?.type === 'folder' && settings.destinations[0].path, '/etc/hilum/out');
   });
 
+  it('have sources whose peers can be called, and whose watch asks for what there is', () => {
+    const peers = 'peers: [ { name: pacs, aeTitle: PACS, host: 10.0.0.4, port: 4242 }, { name: mute, aeTitle: MUTE } ]';
+    const source = (text: string): string[] => problemsOf(`${peers}\nsources: [ { name: archive, ${text} } ]`);
+    assert.deepEqual(source('type: dimse, peer: nobody'), ['/etc/hilum.yaml: sources[0].peer: there is no peer "nobody"']);
+    assert.deepEqual(source('type: dimse, peer: mute'), ['/etc/hilum.yaml: sources[0].peer: peer "mute" has no host and port to call']);
+    assert.deepEqual(source('type: dimse, peer: pacs, watch: { query: { Modaliti: [CR] } }'), ['/etc/hilum.yaml: sources[0].watch.query.Modaliti: is not a DICOM keyword']);
+    assert.deepEqual(source("type: dimse, peer: pacs, watch: { query: { StudyDate: ['20260101'] } }"), [
+      '/etc/hilum.yaml: sources[0].watch.query.StudyDate: is asked for by the watch itself, as far back as its days',
+    ]);
+    assert.match(source('type: dimse, peer: pacs, retrieve: push')[0] ?? '', /sources\[0\]\.retrieve: /);
+    assert.match(source('type: dicomweb, url: "ftp://archive"')[0] ?? '', /sources\[0\]\.url: /);
+    assert.match(problemsOf(`${peers}\nsources: [ { name: a, type: dimse, peer: pacs }, { name: a, type: dimse, peer: pacs } ]`)[0] ?? '', /sources\[1\]\.name: "a" is used twice/);
+    const [watched] = parseSettings(`${peers}\nsources: [ { name: archive, type: dimse, peer: pacs, watch: {} } ]`, undefined).sources;
+    assert.deepEqual(watched?.watch, { everySeconds: 60, days: 1, query: { ModalitiesInStudy: ['CR', 'DX'] } });
+    assert.deepEqual([watched?.type === 'dimse' && watched.retrieve, watched?.priors.automatic], ['get', false]);
+  });
+
+  it('complete from a modality worklist only what is not its own key, from a peer that can be called', () => {
+    const peers = 'peers: [ { name: ris, aeTitle: RIS, host: 10.0.0.5, port: 104 } ]';
+    assert.deepEqual(problemsOf(`${peers}\nmodalityWorklist: { peer: ris, complete: [AccessionNumber] }`), [
+      '/etc/hilum.yaml: modalityWorklist.complete[0]: cannot be completed: the item is found by it',
+    ]);
+    assert.deepEqual(problemsOf('modalityWorklist: { peer: ris, complete: [PatientSex] }'), ['/etc/hilum.yaml: modalityWorklist.peer: there is no peer "ris"']);
+    assert.match(problemsOf(`${peers}\nmodalityWorklist: { peer: ris, complete: [StudyDate] }`)[0] ?? '', /modalityWorklist\.complete\[0\]: /);
+    assert.equal(parseSettings('', undefined).modalityWorklist, undefined);
+  });
+
   it('name a file that cannot be read', async () => {
     await assert.rejects(loadSettings('/nowhere/hilum.yaml', {}), /\/nowhere\/hilum\.yaml: cannot be read/);
   });
