@@ -43,6 +43,8 @@ export interface Study {
   dueAt: Date | null;
   intake: IntakeState;
   route: string | null;
+  /** 'prior': fetched as an earlier study of a patient and nothing else; it is not analysed and waits for nobody. */
+  purpose: 'prior' | null;
   /** Why a person must look before anything is analysed: conflicting patients, a version that changes the patient. */
   conflict: string | null;
   /** What a reader should know: a changed version came in. */
@@ -80,6 +82,7 @@ export const StudyEntity = new EntitySchema<Study>({
     lastSourceAt: { type: 'timestamptz', nullable: true },
     dueAt: { type: 'timestamptz', nullable: true },
     intake: { type: 'text' },
+    purpose: { type: 'text', nullable: true },
     route: { type: 'text', nullable: true },
     conflict: { type: 'text', nullable: true },
     flagged: { type: 'text', nullable: true },
