@@ -17,6 +17,8 @@ export interface IndexRequest {
   route: { name: string } | undefined;
   /** Why none takes an image; null where one does, or where there is no image. */
   noRouteReason: string | null;
+  /** It comes as an earlier study of a patient: a study that is nothing else waits for nobody. */
+  prior: boolean;
   /** Seconds of quiet until its study counts as complete. */
   completeAfterSeconds: number;
   /** Offset of the source's clock: +0100. */
@@ -156,13 +158,13 @@ async function findConflict(transaction: EntityManager, request: IndexRequest, p
  * The study as its newest image describes it; a result that comes back, an older version, or an image that contradicts the patient
  * describes nothing.
  */
-async function upsertStudy(transaction: EntityManager, { instance }: IndexRequest, describes: boolean): Promise<void> {
+async function upsertStudy(transaction: EntityManager, { instance, prior }: IndexRequest, describes: boolean): Promise<void> {
   const dataset = instance.header.dataset;
   const of = (keyword: string): string | null => text(dataset, keyword) ?? null;
   await transaction.query(
     `insert into studies (study_instance_uid, patient, patient_name, patient_birth_date, patient_sex, accession_number, study_date, study_time,
-       description, first_received_at, intake, analysis)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'receiving', 'not-routed')
+       description, first_received_at, intake, analysis, purpose)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'receiving', 'not-routed', case when $12 then 'prior' end)
      on conflict (study_instance_uid) do update set
        patient = excluded.patient, patient_name = excluded.patient_name, patient_birth_date = excluded.patient_birth_date,
        patient_sex = excluded.patient_sex, accession_number = excluded.accession_number, study_date = excluded.study_date,
@@ -171,7 +173,7 @@ async function upsertStudy(transaction: EntityManager, { instance }: IndexReques
     [
       instance.studyInstanceUid, await patientOf(transaction, dataset), JSON.stringify(personName(dataset, 'PatientName') ?? null),
       of('PatientBirthDate'), of('PatientSex'), of('AccessionNumber'), of('StudyDate'), of('StudyTime'), of('StudyDescription'),
-      instance.receivedAt, describes,
+      instance.receivedAt, describes, prior,
     ],
   );
 }
@@ -209,8 +211,8 @@ async function insertInstance(transaction: EntityManager, request: IndexRequest,
 /**
  * A source instance keeps its study open for another quiet period. An image of a route opens the study's next workitem, and so
  * does a contradiction, whose report says why nothing was analysed; an object without pixels does not reopen a study that was
- * closed. The end of the quiet period is in whole milliseconds, as its job is: a job that came a fraction too early would find
- * the study not quiet, and no other would come.
+ * closed, and neither does what was fetched as a prior. The end of the quiet period is in whole milliseconds, as its job is: a job
+ * that came a fraction too early would find the study not quiet, and no other would come.
  */
 async function advanceStudy(
   transaction: EntityManager,
@@ -218,21 +220,22 @@ async function advanceStudy(
   conflict: string | undefined,
   changed: boolean,
 ): Promise<{ due_at: Date | null; conflict: string | null } | undefined> {
-  const { instance, route, frames } = request;
-  const opens = (route !== undefined && frames > 0) || conflict !== undefined;
+  const { instance, route, frames, prior } = request;
+  const opens = !prior && ((route !== undefined && frames > 0) || conflict !== undefined);
   const [study]: { due_at: Date | null; conflict: string | null }[] = (
     await transaction.query(
       `update studies set
          last_source_at = greatest(last_source_at, $2),
          due_at = case when intake = 'receiving' or $3 then date_trunc('milliseconds', now()) + make_interval(secs => $4) end,
          intake = case when $3 then 'receiving' else intake end,
+         purpose = case when $9 then purpose end,
          route = case when $3 then coalesce(route, $5) else route end,
          analysis = case when $3 then 'waiting' else analysis end,
          conflict = coalesce(conflict, $6),
          reason = case when $3 then null when analysis = 'not-routed' then coalesce($8, reason) else reason end,
          flagged = case when $7 then 'an image was sent again with other content or in another encoding; the newest version counts' else flagged end
        where study_instance_uid = $1 returning due_at, conflict`,
-      [instance.studyInstanceUid, instance.receivedAt, opens, request.completeAfterSeconds, route?.name ?? null, conflict ?? null, changed, request.noRouteReason],
+      [instance.studyInstanceUid, instance.receivedAt, opens, request.completeAfterSeconds, route?.name ?? null, conflict ?? null, changed, request.noRouteReason, prior],
     )
   )[0];
   if (opens) await openWorkitem(transaction, instance.studyInstanceUid, route?.name ?? null);

@@ -11,11 +11,13 @@ import { blobPath } from './blobs.ts';
 import type { DurableInstance } from './receive.ts';
 
 const contextSchema = z.object({
-  transport: z.enum(['dimse', 'stow']),
+  transport: z.enum(['dimse', 'stow', 'wado']),
   callingAe: z.string().optional(),
   calledAe: z.string().optional(),
   address: z.string(),
   associationId: z.string(),
+  moveOriginator: z.object({ aeTitle: z.string(), messageId: z.number() }).optional(),
+  purpose: z.literal('prior').optional(),
   studyInstanceUid: z.string().optional(),
   command: z.object({ sopClassUid: z.string(), sopInstanceUid: z.string(), transferSyntaxUid: z.string() }).optional(),
 });

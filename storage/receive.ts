@@ -14,11 +14,16 @@ import { DicomFormatError, IntakeRefusal } from './errors.ts';
 import type { Journal } from './journal.ts';
 
 export interface ReceiveContext {
-  transport: 'dimse' | 'stow';
+  /** `wado`: fetched by us over DICOMweb. */
+  transport: 'dimse' | 'stow' | 'wado';
   callingAe?: string;
   calledAe?: string;
   address: string;
   associationId: string;
+  /** C-STORE as a sub-operation of a C-MOVE (PS3.7 9.1.1.1): whose it is. */
+  moveOriginator?: { aeTitle: string; messageId: number };
+  /** Fetched as an earlier study of a patient: not to be analysed. */
+  purpose?: 'prior';
   /** STOW-RS to a study: an instance of another one is refused. */
   studyInstanceUid?: string;
   /** C-STORE: what the command announced; bytes are then a bare dataset in this syntax and a file meta is put before them. */

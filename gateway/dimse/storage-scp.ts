@@ -50,13 +50,17 @@ export async function handleStore(
 }
 
 async function take({ context, command, dataset }: Message, receiver: InstanceReceiver, caller: Omit<ReceiveContext, 'command'>, log: Logger): Promise<StoreStatus> {
-  const { affectedSopClassUid: sopClassUid, affectedSopInstanceUid: sopInstanceUid } = command;
+  const { affectedSopClassUid: sopClassUid, affectedSopInstanceUid: sopInstanceUid, moveOriginatorAe: aeTitle, moveOriginatorMessageId } = command;
   if (sopClassUid !== context.abstractSyntax)
     return refused(STATUS.sopClassNotSupported, `SOP class ${sopClassUid ?? '(none)'} is not the context's`);
   if (!sopInstanceUid) return refused(STATUS.invalidSopInstance, 'no Affected SOP Instance UID');
   if (!dataset) return refused(STATUS.cannotUnderstand, 'C-STORE without a dataset');
   try {
-    await receiver.receive(dataset, { ...caller, command: { sopClassUid, sopInstanceUid, transferSyntaxUid: context.transferSyntax } });
+    await receiver.receive(dataset, {
+      ...caller,
+      ...(aeTitle && { moveOriginator: { aeTitle, messageId: moveOriginatorMessageId ?? 0 } }),
+      command: { sopClassUid, sopInstanceUid, transferSyntaxUid: context.transferSyntax },
+    });
     return { status: STATUS.success };
   } catch (error) {
     // A dataset cut by the wire is no refusal: there is nobody to answer.

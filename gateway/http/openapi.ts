@@ -87,7 +87,7 @@ const detail = {
       properties: {
         route: nullable('string'),
         instances: list({ sopInstanceUid: text, seriesInstanceUid: text, sopClassUid: text, modality: text, version: integer, current: { type: 'boolean' },
-          receivedAt: text, callingAe: nullable('string'), address: text, transport: oneOf('dimse', 'stow'), transferSyntaxUid: text,
+          receivedAt: text, callingAe: nullable('string'), address: text, transport: oneOf('dimse', 'stow', 'wado'), transferSyntaxUid: text,
           leftOut: { description: 'Models that another stands in for, by the age of the patient', ...list({ model: { type: 'object', properties: { name: text, version: text } }, reason: text }) } }),
         analyses: list({ sopInstanceUid: text, frame: integer, rows: integer, columns: integer, status: oneOf('analyzed', 'not-analyzable', 'failed'), reason: text,
           model: { type: 'object', properties: { name: text, version: text, sha256: text } }, label: text, finding: nullable('string'), sought: nullable('string'), probability: number, threshold: number,

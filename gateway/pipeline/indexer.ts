@@ -18,6 +18,7 @@ const CONCURRENCY = 4;
 const RETRY_MS = 500;
 /** An instance whose rows Postgres refuses so often, while it takes others, is left in the journal for a person. */
 const MAX_REFUSALS = 5;
+const PRIOR_REASON = 'it was fetched as a prior, and priors are not analysed';
 /** Headers of some ten kilobytes each that wait in memory; of those beyond, only the name, and the journal has the rest. */
 const HEADERS_IN_MEMORY = 200;
 
@@ -29,6 +30,8 @@ export interface IndexerOptions {
   blobs: BlobStore;
   log: Logger;
   onIndexed?: (indexed: IndexedInstance) => void;
+  /** Whether it came because it was fetched as an earlier study of a patient. */
+  isPrior?: (instance: DurableInstance) => Promise<boolean>;
 }
 
 export class Indexer {
@@ -119,14 +122,16 @@ export class Indexer {
     const { dataset } = instance.header;
     const { routes, timezone } = settings();
     const frames = frameCountOf(instance);
-    const route = frames > 0 ? matchRoute(routes, dataset) : undefined;
+    const prior = (await this.#options.isPrior?.(instance)) ?? false;
+    const route = frames > 0 && !prior ? matchRoute(routes, dataset) : undefined;
     const indexed = await repository.index(
       {
         instance,
         origin: resultOrigin(dataset) === undefined ? 'source' : resultOrigin(dataset) === 'own' ? 'own-result' : 'other-ai',
         frames,
         route,
-        noRouteReason: frames > 0 && !route ? explainNoRoute(routes, dataset) : null,
+        noRouteReason: prior ? PRIOR_REASON : frames > 0 && !route ? explainNoRoute(routes, dataset) : null,
+        prior,
         completeAfterSeconds: route?.completeAfterSeconds ?? Math.max(0, ...routes.map((candidate) => candidate.completeAfterSeconds)),
         sourceTimezone: text(dataset, 'TimezoneOffsetFromUTC') ?? timezone,
       },

@@ -95,7 +95,7 @@ export class PostgresWorklist implements WorklistSource {
     const from = after === undefined ? undefined : positionOf(after, order);
     const rows: Row[] = await this.#dataSource.query(
       entriesOf(`select * from (${rankedStudies(order)}) as ranked
-        where $2::int is null or (${READING_ORDER}) > ($2, $3::float8, $4::float8, $5::timestamptz, $6) order by ${READING_ORDER} limit $1`),
+        where purpose is distinct from 'prior' and ($2::int is null or (${READING_ORDER}) > ($2, $3::float8, $4::float8, $5::timestamptz, $6)) order by ${READING_ORDER} limit $1`),
       [limit + 1, from?.rank ?? null, from?.urgency ?? null, from?.tie ?? null, from?.at ?? null, from?.uid ?? null],
     );
     const page = rows.slice(0, limit);

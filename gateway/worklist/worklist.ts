@@ -78,7 +78,7 @@ export interface StudyInstance {
   receivedAt: string;
   callingAe: string | null;
   address: string;
-  transport: 'dimse' | 'stow';
+  transport: 'dimse' | 'stow' | 'wado';
   transferSyntaxUid: string;
   /** Models of its route that do not judge it, because another one is meant for the patient's age. */
   leftOut: { model: { name: string; version: string }; reason: string }[];

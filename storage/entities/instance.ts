@@ -38,7 +38,7 @@ export interface Instance {
   callingAe: string | null;
   calledAe: string | null;
   address: string;
-  transport: 'dimse' | 'stow';
+  transport: 'dimse' | 'stow' | 'wado';
   associationId: string;
   receivedAt: Date;
   /** Offset of the source's clock, from Timezone Offset From UTC or the settings' zone. */
