@@ -18,6 +18,8 @@ export interface PhantomDicomSpec extends PhantomSpec {
   studyInstanceUid?: string;
   seriesInstanceUid?: string;
   sopInstanceUid?: string;
+  /** Defined terms of Specific Character Set; UTF-8 unless told. */
+  characterSets?: readonly string[];
   /** Attributes by keyword that replace or add to ours; undefined leaves one out. */
   overrides?: Record<string, unknown>;
 }
@@ -68,7 +70,7 @@ export async function phantomDicom(spec: PhantomDicomSpec): Promise<Uint8Array> 
     ...spec.overrides,
     PixelData: encoding.codec === 'native' ? frame : [frame],
   };
-  return writePart10(dataset(values), { transferSyntaxUid });
+  return writePart10(dataset(values), { transferSyntaxUid, characterSets: spec.characterSets });
 }
 
 function patientAndStudy(spec: PhantomDicomSpec): Record<string, unknown> {
