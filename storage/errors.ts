@@ -20,11 +20,11 @@ export class IntakeRefusal extends Error {
   }
 }
 
-/** Bytes that are not the DICOM that they should be; `offset` is in bytes from the start of the file. */
+/** Bytes or text that are not the DICOM that they should be; `offset` is in bytes from the start of the file, where it is known. */
 export class DicomFormatError extends Error {
-  readonly offset: number;
-  constructor(message: string, offset: number, options?: ErrorOptions) {
-    super(`${message} (at byte ${offset})`, options);
+  readonly offset: number | undefined;
+  constructor(message: string, offset?: number, options?: ErrorOptions) {
+    super(offset === undefined ? message : `${message} (at byte ${offset})`, options);
     this.name = 'DicomFormatError';
     this.offset = offset;
   }
@@ -43,5 +43,13 @@ export class DestinationUnavailable extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = 'DestinationUnavailable';
+  }
+}
+
+/** A source that did not answer, or not as it should: what is wanted from it is tried again later. */
+export class SourceUnavailable extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'SourceUnavailable';
   }
 }
