@@ -6,7 +6,7 @@ import { patientContradiction } from './identity.ts';
 import type { DurableInstance } from './receive.ts';
 import { notifyStudy } from './study-events.ts';
 import { refreshStudy } from './study-outcome.ts';
-import { openWorkitem } from './workitems.repository.ts';
+import { lockStudy, openWorkitem } from './workitems.repository.ts';
 
 export interface IndexRequest {
   instance: DurableInstance;
@@ -37,6 +37,8 @@ export interface IndexedInstance {
   analyze: boolean;
   /** When the study's quiet period ends; null where this instance opens nothing. */
   dueAt: Date | null;
+  /** The study was fetched as a prior, and this source instance did not come as one: see `promote`. */
+  promotes: boolean;
 }
 
 /** Runs in the same transaction as the rows: here the jobs that they cause are enqueued. */
@@ -60,7 +62,7 @@ export class IntakeRepository {
 
   async index(request: IndexRequest, after: AfterIndexing): Promise<IndexedInstance> {
     return this.#dataSource.transaction(async (transaction) => {
-      const indexed = await indexIn(transaction, request);
+      const indexed = { ...(await indexIn(transaction, request)), promotes: request.origin === 'source' && !request.prior && (await isPrior(transaction, request.instance)) };
       if (indexed.outcome === 'new' || indexed.outcome === 'new-version') await after(transaction, indexed);
       return indexed;
     });
@@ -70,6 +72,44 @@ export class IntakeRepository {
   async isKnownOtherwise(sopInstanceUid: string, digest: string): Promise<boolean> {
     const rows: { digest: string }[] = await this.#dataSource.query('select digest from instances where sop_instance_uid = $1', [sopInstanceUid]);
     return rows.length > 0 && rows.every((row) => row.digest !== digest);
+  }
+
+  /**
+   * A study that was fetched as a prior is wanted for itself: its images take their routes, as though they came now.
+   * @param routeOf an image's, and the quiet period until the study counts as complete
+   * @param reasonOf why no route takes an image
+   * @param after enqueues the jobs of its images, in the same transaction
+   * @returns whether it was a prior until now
+   */
+  async promote(
+    studyInstanceUid: string,
+    routeOf: (header: Dataset) => { name: string; completeAfterSeconds: number } | undefined,
+    reasonOf: (header: Dataset) => string,
+    after: (transaction: EntityManager, images: string[], dueAt: Date) => Promise<void>,
+  ): Promise<boolean> {
+    return this.#dataSource.transaction(async (transaction) => {
+      await lockStudy(transaction, studyInstanceUid);
+      const study = await takePrior(transaction, studyInstanceUid);
+      if (!study) return false;
+      const routed = study.images.flatMap(({ id, header }) => {
+        const route = routeOf(header);
+        return route ? [{ id, ...route }] : [];
+      });
+      const [first] = routed;
+      if (first) {
+        for (const { id, name } of routed) await transaction.query('update instances set route = $2 where id = $1', [id, name]);
+        const [[{ due_at }]]: [[{ due_at: Date }], number] = await transaction.query(
+          `update studies set intake = 'receiving', analysis = 'waiting', reason = null, route = coalesce(route, $2),
+             due_at = date_trunc('milliseconds', now()) + make_interval(secs => $3) where study_instance_uid = $1 returning due_at`,
+          [studyInstanceUid, first.name, Math.max(...routed.map(({ completeAfterSeconds }) => completeAfterSeconds))],
+        );
+        await openWorkitem(transaction, studyInstanceUid, first.name);
+        await after(transaction, study.conflict === null ? routed.map(({ id }) => id) : [], due_at);
+      } else if (study.images[0]) await transaction.query('update studies set reason = $2 where study_instance_uid = $1', [studyInstanceUid, reasonOf(study.images[0].header)]);
+      await refreshStudy(transaction, studyInstanceUid);
+      await notifyStudy(transaction, studyInstanceUid);
+      return true;
+    });
   }
 
   /** Every blob that the index knows, with what it must contain; in order of id, `limit` at a time. */
@@ -83,7 +123,18 @@ export class IntakeRepository {
   }
 }
 
-async function indexIn(transaction: EntityManager, request: IndexRequest): Promise<IndexedInstance> {
+/** What of a study decides how it is promoted. */
+interface PromotedStudy {
+  conflict: string | null;
+  images: { id: string; header: Dataset }[];
+}
+
+async function isPrior(transaction: EntityManager, { studyInstanceUid }: DurableInstance): Promise<boolean> {
+  const rows: unknown[] = await transaction.query(`select 1 from studies where study_instance_uid = $1 and purpose = 'prior'`, [studyInstanceUid]);
+  return rows.length > 0;
+}
+
+async function indexIn(transaction: EntityManager, request: IndexRequest): Promise<Omit<IndexedInstance, 'promotes'>> {
   const { instance, origin } = request;
   const { studyInstanceUid, seriesInstanceUid, sopInstanceUid } = instance;
   const dataset = instance.header.dataset;
@@ -128,6 +179,20 @@ async function indexIn(transaction: EntityManager, request: IndexRequest): Promi
     analyze: newest && study !== undefined && study.conflict === null && request.frames > 0 && request.route !== undefined,
     dueAt: study?.due_at ?? null,
   };
+}
+
+/** The study is a prior no longer. @returns undefined where it was none */
+async function takePrior(transaction: EntityManager, studyInstanceUid: string): Promise<PromotedStudy | undefined> {
+  const [studies]: [{ conflict: string | null }[], number] = await transaction.query(
+    `update studies set purpose = null where study_instance_uid = $1 and purpose = 'prior' returning conflict`,
+    [studyInstanceUid],
+  );
+  if (!studies[0]) return undefined;
+  const images: PromotedStudy['images'] = await transaction.query(
+    `select id, header from instances where study_instance_uid = $1 and current and origin = 'source' and route is null and frames > 0 order by received_at, id`,
+    [studyInstanceUid],
+  );
+  return { conflict: studies[0].conflict, images };
 }
 
 /** @returns why a person must look at the study before it is analysed */
@@ -228,14 +293,13 @@ async function advanceStudy(
          last_source_at = greatest(last_source_at, $2),
          due_at = case when intake = 'receiving' or $3 then date_trunc('milliseconds', now()) + make_interval(secs => $4) end,
          intake = case when $3 then 'receiving' else intake end,
-         purpose = case when $9 then purpose end,
          route = case when $3 then coalesce(route, $5) else route end,
          analysis = case when $3 then 'waiting' else analysis end,
          conflict = coalesce(conflict, $6),
          reason = case when $3 then null when analysis = 'not-routed' then coalesce($8, reason) else reason end,
          flagged = case when $7 then 'an image was sent again with other content or in another encoding; the newest version counts' else flagged end
        where study_instance_uid = $1 returning due_at, conflict`,
-      [instance.studyInstanceUid, instance.receivedAt, opens, request.completeAfterSeconds, route?.name ?? null, conflict ?? null, changed, request.noRouteReason, prior],
+      [instance.studyInstanceUid, instance.receivedAt, opens, request.completeAfterSeconds, route?.name ?? null, conflict ?? null, changed, request.noRouteReason],
     )
   )[0];
   if (opens) await openWorkitem(transaction, instance.studyInstanceUid, route?.name ?? null);

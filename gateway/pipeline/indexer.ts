@@ -10,6 +10,7 @@ import type { IndexedInstance, IntakeRepository } from '../../storage/intake.rep
 import type { Journal } from '../../storage/journal.ts';
 import type { DurableInstance } from '../../storage/receive.ts';
 import type { JobQueue } from './queue.ts';
+import { promoteStudy } from './promote.ts';
 import { explainNoRoute, matchRoute } from './routes.ts';
 
 /** A transaction takes some milliseconds, most of them waiting for Postgres' disk: a few at a time share its syncs. */
@@ -140,6 +141,7 @@ export class Indexer {
         if (dueAt) await queue.send('close', { studyInstanceUid }, { transaction, startAfter: dueAt });
       },
     );
+    if (indexed.promotes) await promoteStudy(indexed.studyInstanceUid, this.#options);
     // In this order a crash in between leaves an entry without blob, which start-up removes.
     if (indexed.outcome === 'duplicate') await blobs.remove(instance.blobId);
     await journal.remove(instance.blobId);

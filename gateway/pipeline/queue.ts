@@ -15,6 +15,8 @@ export interface Jobs {
   report: { workitemId: string };
   /** Send what is due at a destination. */
   deliver: { destination: string };
+  /** Fetch what is due of a source. */
+  fetch: { source: string };
 }
 
 type QueueName = keyof Jobs;
@@ -79,8 +81,13 @@ export class JobQueue {
     await this.#create(deliverQueue(destination), 'singleton');
   }
 
+  /** One retrieval at a time from a source: it has other work to do as well. */
+  async addSource(source: string): Promise<void> {
+    await this.#create(fetchQueue(source), 'singleton');
+  }
+
   async send<Name extends QueueName>(name: Name, data: Jobs[Name], options: { transaction?: EntityManager; startAfter?: Date; priority?: number } = {}): Promise<void> {
-    const queue = name === 'deliver' ? deliverQueue((data as Jobs['deliver']).destination) : name;
+    const queue = name === 'deliver' ? deliverQueue((data as Jobs['deliver']).destination) : name === 'fetch' ? fetchQueue((data as Jobs['fetch']).source) : name;
     const { transaction, startAfter, priority } = options;
     await this.#boss.send(queue, data, {
       ...(startAfter && { startAfter }),
@@ -89,8 +96,8 @@ export class JobQueue {
     });
   }
 
-  async work<Name extends QueueName>(name: Name, options: WorkOptions & { destination?: string }, handler: (data: Jobs[Name][], run: Run) => Promise<void>): Promise<void> {
-    const queue = options.destination === undefined ? name : deliverQueue(options.destination);
+  async work<Name extends QueueName>(name: Name, options: WorkOptions & { destination?: string; source?: string }, handler: (data: Jobs[Name][], run: Run) => Promise<void>): Promise<void> {
+    const queue = options.destination !== undefined ? deliverQueue(options.destination) : options.source !== undefined ? fetchQueue(options.source) : name;
     await this.#boss.work<Jobs[Name], void>(
       queue,
       {
@@ -121,6 +128,11 @@ export class JobQueue {
     await this.#boss.deleteQueuedJobs(deliverQueue(destination));
   }
 
+  /** The same for a source. */
+  async takeOverSource(source: string): Promise<void> {
+    await this.#boss.deleteQueuedJobs(fetchQueue(source));
+  }
+
   /** Jobs by queue that wait or run, for the metrics. */
   async depth(): Promise<{ queue: string; waiting: number; active: number }[]> {
     const { rows } = await this.#boss.getDb().executeSql(
@@ -142,3 +154,4 @@ export class JobQueue {
 }
 
 const deliverQueue = (destination: string): string => `deliver.${destination}`;
+const fetchQueue = (source: string): string => `fetch.${source}`;
