@@ -62,10 +62,19 @@ export function parseSettings(text: string, file: string | undefined, environmen
     home: environment['HILUM_HOME'] === undefined ? resolve(base, settings.home) : resolve(settings.home),
     // The packages that come with the project are found wherever it is started.
     models: settings.models.map((folder) => resolve('models' in tree ? base : PROJECT, folder)),
+    peers: settings.peers.map((peer) => ({
+      ...peer,
+      ...(peer.requireUser && { requireUser: withPasscode(base, peer.requireUser) }),
+      ...(peer.sendUser && { sendUser: withPasscode(base, peer.sendUser) }),
+    })),
     destinations: settings.destinations.map((entry) => (entry.type === 'folder' ? { ...entry, path: resolve(base, entry.path) } : entry)),
     file: file === undefined ? undefined : resolve(file),
     databaseUrl: environment['DATABASE_URL'] || undefined,
   };
+}
+
+function withPasscode<User extends { passcodeFile?: string | undefined }>(base: string, user: User): User {
+  return user.passcodeFile === undefined ? user : { ...user, passcodeFile: resolve(base, user.passcodeFile) };
 }
 
 async function readText(path: string): Promise<string> {

@@ -12,14 +12,23 @@ const aeTitle = z.string().regex(/^(?! *$)[\x20-\x5b\x5d-\x7e]{1,16}$/, 'must be
 const cidr = z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()], { error: 'must be an IP address or a CIDR range' });
 const name = z.string().regex(/^[a-z0-9][a-z0-9-]*$/i, 'must be letters, digits and hyphens');
 
+/** User Identity (PS3.7 D.3.3.7): a user name, and a passcode, which stands alone in a file. */
+const user = z.strictObject({ name: z.string().min(1), passcodeFile: z.string().min(1).optional() });
+
 const peer = z.strictObject({
   name,
   aeTitle,
   /** Addresses that this AE calls from; empty: any address. */
   from: z.array(cidr).default([]),
-  /** Where we call it; needed only by peers that are destinations. */
+  /** Where we call it; needed by peers that are destinations, and by those that C-MOVE may name. */
   host: z.string().optional(),
   port: port.optional(),
+  /** What it may ask of us: C-STORE, C-FIND, C-MOVE and C-GET. */
+  allow: z.array(z.enum(['store', 'query', 'retrieve'])).default(['store', 'query', 'retrieve']),
+  /** As whom it must call us. */
+  requireUser: user.optional(),
+  /** As whom we call it. */
+  sendUser: user.optional(),
 });
 
 const retry = z

@@ -1,6 +1,10 @@
 // A-ASSOCIATE-RQ and A-ASSOCIATE-AC: who calls whom, and what is proposed and accepted (PS3.8 9.3.2, 9.3.3, annex D; PS3.7 D.3).
 import { protocolError } from './association-error.ts';
 import { PDU, PDU_NAME, pdu } from './pdu.ts';
+import type { Item } from './pdu-items.ts';
+import { decodeItems, item, uidItem, uidOf, uidText } from './pdu-items.ts';
+import type { Negotiated } from './user-information.ts';
+import { decodeNegotiated, encodeNegotiated, SUB_ITEM } from './user-information.ts';
 
 /** PS3.7 A.2.1: DICOM has one application context. */
 export const APPLICATION_CONTEXT = '1.2.840.10008.3.1.1.1';
@@ -12,10 +16,6 @@ const ITEM = {
   abstractSyntax: 0x30,
   transferSyntax: 0x40,
   userInformation: 0x50,
-  maximumLength: 0x51,
-  implementationClassUid: 0x52,
-  roleSelection: 0x54,
-  implementationVersionName: 0x55,
 } as const;
 
 export interface ProposedContext {
@@ -44,15 +44,12 @@ interface AssociateFields {
   implementationClassUid: string;
   implementationVersionName: string;
 }
-export interface AssociateRequest extends AssociateFields {
+export interface AssociateRequest extends AssociateFields, Negotiated {
   protocolVersion: number;
   contexts: ProposedContext[];
-  /** Abstract syntaxes for which the requestor proposed roles (PS3.7 D.3.3.4), and whether it wants to be SCU. */
-  roles: { abstractSyntax: string; scu: boolean }[];
 }
-export interface AssociateAccept extends AssociateFields {
+export interface AssociateAccept extends AssociateFields, Negotiated {
   contexts: AnsweredContext[];
-  roles: { abstractSyntax: string; scu: boolean }[];
 }
 
 /** Protocol version, reserved, called and calling AE title, reserved: bytes before the first item. */
@@ -63,14 +60,14 @@ export function decodeAssociateRequest(body: Buffer): AssociateRequest {
   const { items, information, ...fields } = decodeFields(PDU_NAME[PDU.associateRq], body);
   const contexts = items.filter(({ type }) => type === ITEM.proposedContext).map(({ value }) => decodeProposed(value));
   if (new Set(contexts.map(({ id }) => id)).size !== contexts.length) throw protocolError('A-ASSOCIATE-RQ proposes a presentation context ID twice');
-  return { ...fields, protocolVersion: body.readUInt16BE(0), contexts, roles: decodeRoles(information) };
+  return { ...fields, protocolVersion: body.readUInt16BE(0), contexts, ...decodeNegotiated(information) };
 }
 
 /** @throws {AssociationError} as for a request */
 export function decodeAssociateAccept(body: Buffer): AssociateAccept {
   const { items, information, ...fields } = decodeFields(PDU_NAME[PDU.associateAc], body);
   const contexts = items.filter(({ type }) => type === ITEM.acceptedContext).map(({ value }) => decodeAnswered(value));
-  return { ...fields, contexts, roles: decodeRoles(information) };
+  return { ...fields, contexts, ...decodeNegotiated(information) };
 }
 
 export function encodeAssociateRequest(request: AssociateRequest): Buffer {
@@ -82,17 +79,17 @@ export function encodeAssociateRequest(request: AssociateRequest): Buffer {
       ...transferSyntaxes.map((uid) => uidItem(ITEM.transferSyntax, uid)),
     ),
   );
-  return pdu(PDU.associateRq, ...encodeFields(request, contexts, request.roles));
+  return pdu(PDU.associateRq, ...encodeFields(request, contexts));
 }
 
 export function encodeAssociateAccept(accept: AssociateAccept): Buffer {
   const contexts = accept.contexts.map(({ id, result, transferSyntax }) =>
     item(ITEM.acceptedContext, Buffer.from([id, 0, result, 0]), uidItem(ITEM.transferSyntax, transferSyntax)),
   );
-  return pdu(PDU.associateAc, ...encodeFields(accept, contexts, accept.roles));
+  return pdu(PDU.associateAc, ...encodeFields(accept, contexts));
 }
 
-function encodeFields(fields: AssociateFields, contexts: Buffer[], roles: AssociateRequest['roles']): Buffer[] {
+function encodeFields(fields: AssociateFields & Negotiated, contexts: Buffer[]): Buffer[] {
   const fixed = Buffer.alloc(FIXED_BYTES);
   fixed.writeUInt16BE(1, 0);
   fixed.write(fields.calledAe.padEnd(16).slice(0, 16), 4, 'latin1');
@@ -105,63 +102,27 @@ function encodeFields(fields: AssociateFields, contexts: Buffer[], roles: Associ
     ...contexts,
     item(
       ITEM.userInformation,
-      item(ITEM.maximumLength, maximum),
-      uidItem(ITEM.implementationClassUid, fields.implementationClassUid),
-      ...roles.map(encodeRole),
-      uidItem(ITEM.implementationVersionName, fields.implementationVersionName),
+      item(SUB_ITEM.maximumLength, maximum),
+      uidItem(SUB_ITEM.implementationClassUid, fields.implementationClassUid),
+      ...encodeNegotiated(fields),
+      uidItem(SUB_ITEM.implementationVersionName, fields.implementationVersionName),
     ),
   ];
-}
-
-function encodeRole({ abstractSyntax, scu }: { abstractSyntax: string; scu: boolean }): Buffer {
-  const length = Buffer.alloc(2);
-  length.writeUInt16BE(abstractSyntax.length);
-  return item(ITEM.roleSelection, length, Buffer.from(abstractSyntax, 'latin1'), Buffer.from([scu ? 1 : 0, 0]));
-}
-
-function item(type: number, ...parts: Buffer[]): Buffer {
-  const value = Buffer.concat(parts);
-  const header = Buffer.from([type, 0, 0, 0]);
-  header.writeUInt16BE(value.length, 2);
-  return Buffer.concat([header, value]);
-}
-
-function uidItem(type: number, uid: string): Buffer {
-  return item(type, Buffer.from(uid, 'latin1'));
-}
-
-interface Item {
-  type: number;
-  value: Buffer;
-}
-
-/** Splits a run of items or sub-items; unknown types are kept, for the caller to pass over (PS3.8 9.3.1). */
-function decodeItems(where: string, bytes: Buffer): Item[] {
-  const items: Item[] = [];
-  for (let at = 0; at < bytes.length; ) {
-    if (at + 4 > bytes.length) throw protocolError(`${where} ends within the header of an item`);
-    const type = bytes[at]!;
-    const end = at + 4 + bytes.readUInt16BE(at + 2);
-    if (end > bytes.length) throw protocolError(`${where}: item ${hex(type)} is longer than what holds it`);
-    items.push({ type, value: bytes.subarray(at + 4, end) });
-    at = end;
-  }
-  return items;
 }
 
 function decodeFields(where: string, body: Buffer): AssociateFields & { items: Item[]; information: Item[] } {
   if (body.length < FIXED_BYTES) throw protocolError(`${where} of ${body.length} bytes is shorter than its fixed fields`);
   const items = decodeItems(where, body.subarray(FIXED_BYTES));
   const information = items.filter(({ type }) => type === ITEM.userInformation).flatMap(({ value }) => decodeItems(`${where} user information`, value));
-  const maximum = information.find(({ type }) => type === ITEM.maximumLength)?.value;
+  const maximum = information.find(({ type }) => type === SUB_ITEM.maximumLength)?.value;
   if (maximum && maximum.length !== 4) throw protocolError(`${where}: maximum length item of ${maximum.length} bytes`);
   return {
     calledAe: title(body.subarray(4, 20)),
     callingAe: title(body.subarray(20, 36)),
     applicationContext: uidOf(items, ITEM.applicationContext),
     maxPduBytes: maximum?.readUInt32BE(0) ?? 0,
-    implementationClassUid: uidOf(information, ITEM.implementationClassUid),
-    implementationVersionName: uidOf(information, ITEM.implementationVersionName),
+    implementationClassUid: uidOf(information, SUB_ITEM.implementationClassUid),
+    implementationVersionName: uidOf(information, SUB_ITEM.implementationVersionName),
     items,
     information,
   };
@@ -181,31 +142,7 @@ function decodeAnswered(value: Buffer): AnsweredContext {
   return { id: value[0]!, result: value[2]!, transferSyntax: uidOf(decodeItems('presentation context item', value.subarray(4)), ITEM.transferSyntax) };
 }
 
-function decodeRoles(information: Item[]): AssociateRequest['roles'] {
-  return information
-    .filter(({ type }) => type === ITEM.roleSelection)
-    .map(({ value }) => {
-      const length = value.length < 2 ? -1 : value.readUInt16BE(0);
-      if (value.length !== length + 4) throw protocolError(`role selection item of ${value.length} bytes`);
-      return { abstractSyntax: uidText(value.subarray(2, 2 + length)), scu: value[2 + length] === 1 };
-    });
-}
-
-function uidOf(items: Item[], type: number): string {
-  const found = items.find((one) => one.type === type);
-  return found ? uidText(found.value) : '';
-}
-
-/** Some peers pad these to even length, though PS3.8 annex F says not to. */
-function uidText(value: Buffer): string {
-  return value.toString('latin1').replace(/[\0 ]+$/, '');
-}
-
 /** PS3.8 table 9-11: leading and trailing spaces mean nothing. */
 function title(value: Buffer): string {
   return value.toString('latin1').replaceAll('\0', ' ').trim();
-}
-
-function hex(type: number): string {
-  return `${type.toString(16).toUpperCase().padStart(2, '0')}H`;
 }

@@ -1,6 +1,6 @@
 // Who may open an association with us: called AE title, and calling AE title with its address against the settings' peers.
 import { BlockList, isIP } from 'node:net';
-import type { Settings } from '../../config/settings.ts';
+import type { Peer, Settings } from '../../config/settings.ts';
 import type { Rejection } from './pdu.ts';
 import { REJECTION } from './pdu.ts';
 
@@ -16,18 +16,25 @@ const LOOPBACK = addressList(['127.0.0.0/8', '::1']);
 
 /** @returns a function that says why a caller is rejected, or undefined where it is welcome */
 export function associationPolicy(settings: Pick<Settings, 'dimse' | 'peers' | 'acceptUnknownPeers'>): AssociationPolicy {
-  const peers = settings.peers.map(({ aeTitle, from }) => ({ aeTitle: aeTitle.trim(), from: from.length > 0 ? addressList(from) : undefined }));
+  const find = peerFinder(settings);
   const ours = settings.dimse.aeTitle.trim();
 
-  return ({ calledAe, callingAe, address }) => {
+  return (caller) => {
+    const { calledAe, callingAe, address } = caller;
     if (calledAe !== ours) return { rejection: REJECTION.calledAeNotRecognized, why: `called AE title "${calledAe}" is not ours ("${ours}")` };
-    const titled = peers.filter(({ aeTitle }) => aeTitle === callingAe);
-    if (titled.some(({ from }) => !from || contains(from, address))) return undefined;
+    if (find(caller)) return undefined;
     if (settings.acceptUnknownPeers === 'always') return undefined;
     if (settings.acceptUnknownPeers === 'loopback' && contains(LOOPBACK, address)) return undefined;
-    const why = titled.length > 0 ? `peer "${callingAe}" is not expected from this address` : `calling AE title "${callingAe}" is not among the peers`;
+    const titled = settings.peers.some(({ aeTitle }) => aeTitle.trim() === callingAe);
+    const why = titled ? `peer "${callingAe}" is not expected from this address` : `calling AE title "${callingAe}" is not among the peers`;
     return { rejection: REJECTION.callingAeNotRecognized, why };
   };
+}
+
+/** @returns a function that finds the peer of the settings that a caller is; undefined for one that is not among them */
+export function peerFinder({ peers }: Pick<Settings, 'peers'>): (caller: Pick<Caller, 'callingAe' | 'address'>) => Peer | undefined {
+  const known = peers.map((peer) => ({ peer, aeTitle: peer.aeTitle.trim(), from: peer.from.length > 0 ? addressList(peer.from) : undefined }));
+  return ({ callingAe, address }) => known.find(({ aeTitle, from }) => aeTitle === callingAe && (!from || contains(from, address)))?.peer;
 }
 
 function addressList(ranges: readonly string[]): BlockList {

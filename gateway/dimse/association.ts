@@ -3,8 +3,10 @@
 import { ABORT_REASON, AssociationError, protocolError } from './association-error.ts';
 import type { Command } from './command.ts';
 import { decodeCommand, encodeCommand } from './command.ts';
+import { IncomingDataset } from './incoming-dataset.ts';
 import type { PduType, PdvHeader } from './pdu.ts';
 import { decodePdvHeader, describeAbort, encodeAbort, encodeDataHeader, isPduType, PDU, PDU_HEADER_BYTES, PDU_NAME, PDV_HEADER_BYTES, RELEASE_RP, RELEASE_RQ } from './pdu.ts';
+import type { Role } from './user-information.ts';
 import type { Wire } from './wire.ts';
 
 export type AssociationState = 'awaiting request' | 'awaiting reply' | 'open' | 'awaiting release reply';
@@ -40,6 +42,15 @@ export interface Message {
   dataset?: IncomingDataset;
 }
 
+/** What was agreed on beside presentation contexts. */
+export interface Agreement {
+  /** SOP class -> roles of the association's requestor, where it proposed any and we took them; else it is SCU of each. */
+  roles: ReadonlyMap<string, Role>;
+  /** SOP class -> Service-class-application-information that the acceptor answered. */
+  extended: ReadonlyMap<string, Buffer>;
+}
+const NOTHING_MORE: Agreement = { roles: new Map(), extended: new Map() };
+
 /**
  * The type and length of the next PDU, whose body is still on the wire.
  * @throws {AssociationError} where the state does not take it, or it is longer than `maxBytes`
@@ -67,6 +78,7 @@ export async function abortConnection(wire: Wire, error: unknown): Promise<void>
 
 export class Association {
   readonly contexts: ReadonlyMap<number, PresentationContext>;
+  readonly agreement: Agreement;
   readonly #wire: Wire;
   readonly #maxReceivedBytes: number;
   /** Largest fragment that the peer takes: even, as PS3.8 annex E.2 wants it. */
@@ -74,13 +86,18 @@ export class Association {
   /** Bytes of the current P-DATA-TF that were not read yet. */
   #pduBytesLeft = 0;
   #betweenMessages = false;
+  /** What is being read, while it is. */
+  #reading: Promise<Message | undefined> | undefined;
+  /** Messages go out one after the other, whoever sends them. */
+  #sent: Promise<void> = Promise.resolve();
 
   /**
    * @param maxReceivedBytes largest P-DATA-TF body that we announced
    * @param maxSentBytes the same of the peer; 0: any
    */
-  constructor(wire: Wire, contexts: readonly PresentationContext[], maxReceivedBytes: number, maxSentBytes: number) {
+  constructor(wire: Wire, contexts: readonly PresentationContext[], maxReceivedBytes: number, maxSentBytes: number, agreement = NOTHING_MORE) {
     this.#wire = wire;
+    this.agreement = agreement;
     this.contexts = new Map(contexts.map((context) => [context.id, context]));
     this.#maxReceivedBytes = maxReceivedBytes;
     const sent = Math.min(maxSentBytes === 0 ? MAX_SENT_PDU_BYTES : maxSentBytes, MAX_SENT_PDU_BYTES);
@@ -97,6 +114,36 @@ export class Association {
    * @throws {AssociationError} for everything else that can come; the caller then calls `abort`
    */
   async receive(): Promise<Message | undefined> {
+    const message = await this.next();
+    if (!message) await this.answerRelease();
+    return message;
+  }
+
+  /** As `receive`, but leaves a release unanswered: what is under way can still be finished (PS3.8 9.2, Sta8). */
+  async next(): Promise<Message | undefined> {
+    this.#reading = this.#readMessage();
+    try {
+      return await this.#reading;
+    } finally {
+      this.#reading = undefined;
+    }
+  }
+
+  async answerRelease(): Promise<void> {
+    await this.#wire.write(RELEASE_RP);
+  }
+
+  /** While we work at a request, the peer may be silent for as long as it takes. */
+  allowSilence(allowed: boolean): void {
+    this.#wire.allowSilence(allowed);
+  }
+
+  /** Ends every wait on the connection, now and later, with this error. */
+  fail(error: AssociationError): void {
+    this.#wire.fail(error);
+  }
+
+  async #readMessage(): Promise<Message | undefined> {
     this.#betweenMessages = true;
     const parts: Buffer[] = [];
     let bytes = 0;
@@ -105,7 +152,6 @@ export class Association {
       const pdv = await this.#nextPdv();
       if (pdv === 'release') {
         if (parts.length > 0) throw protocolError('A-RELEASE-RQ within a command set', ABORT_REASON.unexpectedPdu);
-        await this.#wire.write(RELEASE_RP);
         return undefined;
       }
       this.#betweenMessages = false;
@@ -159,6 +205,10 @@ export class Association {
    * @throws {AssociationError} with the peer's A-ABORT as the reason where it sent one
    */
   async send(contextId: number, command: Command, dataset?: AsyncIterable<Uint8Array>): Promise<void> {
+    const before = this.#sent;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#sent = promise;
+    await before;
     try {
       await this.#sendFragments(encodeCommand(command), { contextId, isCommand: true, isLast: true });
       if (!dataset) return;
@@ -170,14 +220,17 @@ export class Association {
       await this.#sendFragments(held, { contextId, isCommand: false, isLast: true });
     } catch (error) {
       throw await this.#reasonFor(error);
+    } finally {
+      resolve();
     }
   }
 
   /** A peer that aborts also closes: the write fails first, and the A-ABORT waits unread. */
   async #reasonFor(error: unknown): Promise<unknown> {
-    if (!(error instanceof AssociationError) || error.failure !== 'closed' || this.#pduBytesLeft > 0) return error;
+    if (!(error instanceof AssociationError) || error.failure !== 'closed') return error;
     try {
-      await readPduHeader(this.#wire, 'open', this.#maxReceivedBytes);
+      if (this.#reading) await this.#reading;
+      else if (this.#pduBytesLeft === 0) await readPduHeader(this.#wire, 'open', this.#maxReceivedBytes);
     } catch (reason) {
       if (reason instanceof AssociationError && reason.failure === 'aborted') return reason;
     }
@@ -215,49 +268,5 @@ export class Association {
   /** Ends the association at once; `error` gives source and reason of the A-ABORT, where one is still due. */
   async abort(error?: unknown): Promise<void> {
     await abortConnection(this.#wire, error);
-  }
-}
-
-/** The dataset of a message: read once, in pieces as they come, cut at any place; never more than a few in memory. */
-export class IncomingDataset implements AsyncIterable<Uint8Array>, AsyncIterator<Uint8Array> {
-  /** What went wrong on the wire, if anything did: then the dataset is not whole. */
-  failure: unknown;
-  bytes = 0;
-  readonly #association: Association;
-  readonly #contextId: number;
-  #pdv: PdvHeader | undefined;
-  #fragmentBytesLeft = 0;
-
-  constructor(association: Association, contextId: number) {
-    this.#association = association;
-    this.#contextId = contextId;
-  }
-
-  /** Leaving a loop over it ends nothing: `discard` reads the rest. */
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  async next(): Promise<IteratorResult<Uint8Array, undefined>> {
-    if (this.failure) throw this.failure;
-    try {
-      while (this.#fragmentBytesLeft === 0) {
-        if (this.#pdv?.isLast) return { done: true, value: undefined };
-        this.#pdv = await this.#association.nextDatasetPdv(this.#contextId);
-        this.#fragmentBytesLeft = this.#pdv.length;
-      }
-      const value = await this.#association.readFragment(this.#fragmentBytesLeft);
-      this.#fragmentBytesLeft -= value.length;
-      this.bytes += value.length;
-      return { done: false, value };
-    } catch (error) {
-      this.failure = error;
-      throw error;
-    }
-  }
-
-  /** Reads what is left, so that the next message starts at its place. @throws {AssociationError} */
-  async discard(): Promise<void> {
-    while (!(await this.next()).done);
   }
 }

@@ -1,8 +1,30 @@
 // Command sets: the group 0000 part of a DIMSE message, always in Implicit VR Little Endian (PS3.7 6.3, annex E).
 import { protocolError } from './association-error.ts';
 
-/** Command Field (0000,0100) values (PS3.7 table E.1-1); a response has the top bit set. */
-export const COMMAND = { storeRq: 0x0001, storeRsp: 0x8001, echoRq: 0x0030, echoRsp: 0x8030, cancelRq: 0x0fff } as const;
+/** Command Field (0000,0100) of the requests (PS3.7 table E.1-1), and of two responses; a response is its request with the top bit set. */
+export const COMMAND = {
+  storeRq: 0x0001,
+  storeRsp: 0x8001,
+  getRq: 0x0010,
+  findRq: 0x0020,
+  moveRq: 0x0021,
+  echoRq: 0x0030,
+  echoRsp: 0x8030,
+  cancelRq: 0x0fff,
+  nEventReportRq: 0x0100,
+  nGetRq: 0x0110,
+  nSetRq: 0x0120,
+  nActionRq: 0x0130,
+  nCreateRq: 0x0140,
+  nDeleteRq: 0x0150,
+} as const;
+
+/** What a response has more than its request. */
+export const RESPONSE_BIT = 0x8000;
+
+export function isResponse({ commandField }: Pick<Command, 'commandField'>): boolean {
+  return commandField >= RESPONSE_BIT;
+}
 
 /** Command Data Set Type (0000,0800) that says that no dataset follows; every other value says that one does. */
 const NO_DATASET = 0x0101;
@@ -17,26 +39,51 @@ export interface Command {
   messageIdBeingRespondedTo?: number;
   /** 0 medium, 1 high, 2 low. */
   priority?: number;
+  /** Of a C-MOVE: the AE title where the instances go. */
+  moveDestination?: string;
   status?: number;
+  /** Tags, as eight upper-case hexadecimal digits. */
+  offendingElements?: string[];
   /** At most 64 characters. */
   errorComment?: string;
+  errorId?: number;
   affectedSopInstanceUid?: string;
+  requestedSopInstanceUid?: string;
+  eventTypeId?: number;
+  /** Of an N-GET: tags, as eight upper-case hexadecimal digits. */
+  attributeIdentifiers?: string[];
+  actionTypeId?: number;
+  remainingSuboperations?: number;
+  completedSuboperations?: number;
+  failedSuboperations?: number;
+  warningSuboperations?: number;
   moveOriginatorAe?: string;
   moveOriginatorMessageId?: number;
 }
 
 type Field = keyof Omit<Command, 'hasDataset'>;
 /** Element number in group 0000, VR, and our name; in the order in which they are written. */
-const FIELDS: readonly (readonly [element: number, vr: 'UI' | 'US' | 'LO' | 'AE', name: Field])[] = [
+const FIELDS: readonly (readonly [element: number, vr: 'UI' | 'US' | 'LO' | 'AE' | 'AT', name: Field])[] = [
   [0x0002, 'UI', 'affectedSopClassUid'],
   [0x0003, 'UI', 'requestedSopClassUid'],
   [0x0100, 'US', 'commandField'],
   [0x0110, 'US', 'messageId'],
   [0x0120, 'US', 'messageIdBeingRespondedTo'],
+  [0x0600, 'AE', 'moveDestination'],
   [0x0700, 'US', 'priority'],
   [0x0900, 'US', 'status'],
+  [0x0901, 'AT', 'offendingElements'],
   [0x0902, 'LO', 'errorComment'],
+  [0x0903, 'US', 'errorId'],
   [0x1000, 'UI', 'affectedSopInstanceUid'],
+  [0x1001, 'UI', 'requestedSopInstanceUid'],
+  [0x1002, 'US', 'eventTypeId'],
+  [0x1005, 'AT', 'attributeIdentifiers'],
+  [0x1008, 'US', 'actionTypeId'],
+  [0x1020, 'US', 'remainingSuboperations'],
+  [0x1021, 'US', 'completedSuboperations'],
+  [0x1022, 'US', 'failedSuboperations'],
+  [0x1023, 'US', 'warningSuboperations'],
   [0x1030, 'AE', 'moveOriginatorAe'],
   [0x1031, 'US', 'moveOriginatorMessageId'],
 ];
@@ -48,7 +95,7 @@ const COMMAND_DATA_SET_TYPE = 0x0800;
  * @throws {AssociationError} where an element is not of group 0000, runs past the end, or has a length that its VR does not allow
  */
 export function decodeCommand(bytes: Buffer): Command {
-  const values: Record<string, string | number> = {};
+  const values: Record<string, string | number | string[]> = {};
   let dataSetType: number | undefined;
   for (let at = 0; at < bytes.length; ) {
     if (at + 8 > bytes.length) throw protocolError('a command set ends within the header of an element');
@@ -61,7 +108,7 @@ export function decodeCommand(bytes: Buffer): Command {
     const value = bytes.subarray(at + 8, at + 8 + length);
     if (element === COMMAND_DATA_SET_TYPE) dataSetType = unsignedShort(tag, value);
     const field = FIELD_OF.get(element);
-    if (field) values[field.name] = field.vr === 'US' ? unsignedShort(tag, value) : value.toString('latin1').replace(/[\0 ]+$/, '');
+    if (field) values[field.name] = decodeValue(field.vr, tag, value);
     at += 8 + length;
   }
   if (values.commandField === undefined) throw protocolError('a command set has no Command Field (0000,0100)');
@@ -73,7 +120,7 @@ export function encodeCommand(command: Command): Buffer {
   const elements = FIELDS.flatMap(([element, vr, name]) => {
     const value = command[name];
     if (value === undefined) return [];
-    return [{ element, bytes: typeof value === 'number' ? short(value) : padded(value, vr === 'UI' ? '\0' : ' ') }];
+    return [{ element, bytes: encodeValue(vr, value) }];
   });
   elements.push({ element: COMMAND_DATA_SET_TYPE, bytes: short(command.hasDataset ? 0x0000 : NO_DATASET) });
   elements.sort((a, b) => a.element - b.element);
@@ -81,6 +128,24 @@ export function encodeCommand(command: Command): Buffer {
   const groupLength = Buffer.alloc(4);
   groupLength.writeUInt32LE(body.length);
   return Buffer.concat([elementHeader(0x0000, 4), groupLength, body]);
+}
+
+function decodeValue(vr: string, tag: string, value: Buffer): string | number | string[] {
+  if (vr === 'US') return unsignedShort(tag, value);
+  if (vr === 'AT') return tags(tag, value);
+  const text = value.toString('latin1').replace(/[\0 ]+$/, '');
+  return vr === 'AE' ? text.trimStart() : text;
+}
+
+function encodeValue(vr: string, value: string | number | string[]): Buffer {
+  if (typeof value === 'number') return short(value);
+  if (typeof value === 'string') return padded(value, vr === 'UI' ? '\0' : ' ');
+  return Buffer.concat(value.flatMap((tag) => [short(Number.parseInt(tag.slice(0, 4), 16)), short(Number.parseInt(tag.slice(4), 16))]));
+}
+
+function tags(tag: string, value: Buffer): string[] {
+  if (value.length % 4 !== 0) throw protocolError(`a command set has ${tag} with ${value.length} bytes, which are no tags`);
+  return Array.from({ length: value.length / 4 }, (_, index) => hex4(value.readUInt16LE(4 * index)) + hex4(value.readUInt16LE(4 * index + 2)));
 }
 
 function unsignedShort(tag: string, value: Buffer): number {

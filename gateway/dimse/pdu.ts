@@ -42,6 +42,8 @@ export interface Rejection {
 }
 
 export const REJECTION = {
+  /** User Identity (PS3.7 D.3.3.7) has no reason of its own. */
+  userNotVerified: { result: 1, source: 1, reason: 1 },
   applicationContextNotSupported: { result: 1, source: 1, reason: 2 },
   callingAeNotRecognized: { result: 1, source: 1, reason: 3 },
   calledAeNotRecognized: { result: 1, source: 1, reason: 7 },

@@ -2,11 +2,13 @@
 import { connect, type Socket } from 'node:net';
 import { IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME } from '../../storage/dicom/write.ts';
 import { APPLICATION_CONTEXT, CONTEXT_RESULT, decodeAssociateAccept, encodeAssociateRequest } from './associate-pdu.ts';
-import type { ProposedContext } from './associate-pdu.ts';
+import type { AssociateAccept, ProposedContext } from './associate-pdu.ts';
 import { AssociationError, protocolError } from './association-error.ts';
 import type { PresentationContext } from './association.ts';
 import { abortConnection, Association, readPduHeader } from './association.ts';
 import { describeRejection, PDU } from './pdu.ts';
+import type { ExtendedNegotiation, Role, UserIdentity } from './user-information.ts';
+import { USER_IDENTITY } from './user-information.ts';
 import { Wire } from './wire.ts';
 
 export interface RemoteAe {
@@ -27,10 +29,17 @@ export interface AssociationRequest {
   timeoutMs: number;
   /** Aborts the association, now or later. */
   signal?: AbortSignal;
+  /** Ours for a SOP class, where it is not SCU alone: SCP of storage for C-GET. */
+  roles?: readonly Role[];
+  /** What came of it is in `association.agreement.extended`. */
+  extended?: readonly ExtendedNegotiation[];
+  /** Who we say that we are (PS3.7 D.3.3.7). */
+  user?: { name: string; passcode?: string };
 }
 
 /** @throws {AssociationError} unreachable, rejected (with the peer's reason), aborted, closed, timeout, protocol, cancelled */
-export async function requestAssociation({ remote, contexts, maxPduBytes, timeoutMs, signal }: AssociationRequest): Promise<Association> {
+export async function requestAssociation(request: AssociationRequest): Promise<Association> {
+  const { remote, contexts, timeoutMs, signal } = request;
   if (contexts.length > 128) throw new RangeError(`an association has room for 128 presentation contexts, not ${contexts.length}`);
   const socket = await open(remote, timeoutMs, signal);
   const wire = new Wire(socket, timeoutMs);
@@ -38,7 +47,7 @@ export async function requestAssociation({ remote, contexts, maxPduBytes, timeou
   signal?.addEventListener('abort', cancel);
   socket.once('close', () => signal?.removeEventListener('abort', cancel));
   try {
-    return await negotiate(wire, remote, numbered(contexts), maxPduBytes);
+    return await negotiate(wire, request);
   } catch (error) {
     await abortConnection(wire, error);
     throw error;
@@ -49,7 +58,8 @@ function numbered(contexts: AssociationRequest['contexts']): ProposedContext[] {
   return contexts.map((context, index) => ({ id: 2 * index + 1, ...context }));
 }
 
-async function negotiate(wire: Wire, remote: RemoteAe, contexts: ProposedContext[], maxPduBytes: number): Promise<Association> {
+async function negotiate(wire: Wire, { remote, contexts: wanted, maxPduBytes, roles = [], extended = [], user }: AssociationRequest): Promise<Association> {
+  const contexts = numbered(wanted);
   const request = {
     ...remote,
     protocolVersion: 1,
@@ -58,14 +68,30 @@ async function negotiate(wire: Wire, remote: RemoteAe, contexts: ProposedContext
     implementationClassUid: IMPLEMENTATION_CLASS_UID,
     implementationVersionName: IMPLEMENTATION_VERSION_NAME,
     contexts,
-    roles: [],
+    roles: [...roles],
+    extended: [...extended],
+    ...(user && { userIdentity: userIdentity(user) }),
   };
   await wire.write(encodeAssociateRequest(request));
   const { type, length } = await readPduHeader(wire, 'awaiting reply', maxPduBytes);
   const body = await wire.take(length);
   if (type === PDU.associateRj) throw new AssociationError('rejected', describeRejection(body));
   const accept = decodeAssociateAccept(body);
-  const accepted = accept.contexts.flatMap(({ id, result, transferSyntax }): PresentationContext[] => {
+  const agreement = {
+    roles: new Map(accept.roles.map((role) => [role.abstractSyntax, role])),
+    extended: new Map((accept.extended ?? []).map(({ sopClassUid, information }) => [sopClassUid, information])),
+  };
+  return new Association(wire, acceptedOf(contexts, accept), maxPduBytes, accept.maxPduBytes, agreement);
+}
+
+/** No positive response is asked for: peers that know no User Identity give none, and would be of no use. */
+function userIdentity({ name, passcode }: { name: string; passcode?: string }): UserIdentity {
+  const type = passcode === undefined ? USER_IDENTITY.username : USER_IDENTITY.passcode;
+  return { type, positiveResponse: false, primary: Buffer.from(name), secondary: Buffer.from(passcode ?? '') };
+}
+
+function acceptedOf(contexts: ProposedContext[], accept: AssociateAccept): PresentationContext[] {
+  return accept.contexts.flatMap(({ id, result, transferSyntax }): PresentationContext[] => {
     const proposed = contexts.find((context) => context.id === id);
     if (!proposed) throw protocolError(`A-ASSOCIATE-AC answers presentation context ${id}, which was not proposed`);
     if (result !== CONTEXT_RESULT.accepted) return [];
@@ -73,7 +99,6 @@ async function negotiate(wire: Wire, remote: RemoteAe, contexts: ProposedContext
       throw protocolError(`A-ASSOCIATE-AC takes transfer syntax ${transferSyntax} for context ${id}, which was not proposed`);
     return [{ id, abstractSyntax: proposed.abstractSyntax, transferSyntax }];
   });
-  return new Association(wire, accepted, maxPduBytes, accept.maxPduBytes);
 }
 
 function open({ host, port }: RemoteAe, timeoutMs: number, signal: AbortSignal | undefined): Promise<Socket> {

@@ -1,20 +1,22 @@
-// The DIMSE server: listens, establishes associations within the limits, and serves C-ECHO and C-STORE on each until it ends.
+// The DIMSE server: listens, establishes associations within the limits, and hands what they ask for to the services until they end.
 import { randomUUID } from 'node:crypto';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import type { Logger } from 'pino';
 import type { Settings } from '../../config/settings.ts';
-import { EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES } from '../../storage/dicom/uids.ts';
 import { acceptAssociation } from './acceptor.ts';
 import { AssociationError } from './association-error.ts';
-import { associationPolicy, plainAddress } from './association-policy.ts';
-import type { Association, Message } from './association.ts';
+import { associationPolicy, peerFinder, plainAddress } from './association-policy.ts';
 import { abortConnection } from './association.ts';
-import { COMMAND, hex4 } from './command.ts';
+import { RESPONSE_BIT } from './command.ts';
+import type { Operation } from './operations.ts';
+import { MAX_OPERATIONS, Operations } from './operations.ts';
 import { REJECTION } from './pdu.ts';
-import { refused, STATUS } from './status.ts';
+import type { DimseService, ResponseFields, ServiceCall } from './service.ts';
+import { OperationEnded, refuseCommand, refuseUnauthorized } from './service.ts';
 import type { InstanceReceiver } from './storage-scp.ts';
-import { handleStore } from './storage-scp.ts';
-import { handleEcho, VERIFICATION_SOP_CLASS } from './verification-scp.ts';
+import { storageService } from './storage-service.ts';
+import { identityProblem, userName } from './user-identity.ts';
+import { verificationService } from './verification-scp.ts';
 import { Wire } from './wire.ts';
 
 export interface DimseMetrics {
@@ -26,6 +28,8 @@ export interface DimseMetrics {
 export interface DimseServerOptions {
   settings: Settings;
   receiver: InstanceReceiver;
+  /** Beside Verification and Storage. */
+  services?: readonly DimseService[];
   log: Logger;
   metrics?: DimseMetrics;
 }
@@ -45,22 +49,22 @@ const RELEASE_GRACE_MS = 500;
 /** Connections that may stand beside the associations allowed: to be told that there are too many, or still without a request. */
 const SPARE_CONNECTIONS = 64;
 
-const STORAGE_CLASSES = new Set<string>(STORAGE_SOP_CLASSES);
-const ALL_SYNTAXES = new Set(Object.keys(TRANSFER_SYNTAXES));
-/** PS3.5 10.1: no dataset, so only the default transfer syntaxes of uncompressed data. */
-const VERIFICATION_SYNTAXES = new Set([IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN]);
-
 interface Connection {
   wire: Wire;
   /** Counts as an association from the moment that we let it in. */
   admitted: boolean;
-  association?: Association;
+  /** Once the association is open. */
+  operations?: Operations;
 }
 
 /** @throws the error of `listen` (EADDRINUSE, EACCES) */
-export async function startDimseServer({ settings: initial, receiver, log, metrics }: DimseServerOptions): Promise<DimseServer> {
+export async function startDimseServer({ settings: initial, receiver, services: more = [], log, metrics }: DimseServerOptions): Promise<DimseServer> {
+  const services = [verificationService, storageService(receiver, metrics?.stored.bind(metrics)), ...more];
+  const serviceOf = new Map(services.flatMap((service) => [...service.sopClasses.keys()].map((uid) => [uid, service])));
+  const sentSyntaxesOf = new Map(services.flatMap(({ sends }) => [...(sends ?? [])]));
   let settings = initial;
   let policy = associationPolicy(initial);
+  let peerOf = peerFinder(initial);
   let draining = false;
   const connections = new Map<Connection, Promise<void>>();
   const open = (): number => [...connections.keys()].filter(({ admitted }) => admitted).length;
@@ -81,11 +85,18 @@ export async function startDimseServer({ settings: initial, receiver, log, metri
     try {
       const established = await acceptAssociation(wire, {
         maxPduBytes: settings.limits.pduBytes,
-        transferSyntaxesOf,
-        admit({ calledAe, callingAe }) {
+        transferSyntaxesOf: (uid) => serviceOf.get(uid)?.sopClasses.get(uid),
+        sentSyntaxesOf: (uid) => sentSyntaxesOf.get(uid),
+        extended: (proposed) => serviceOf.get(proposed.sopClassUid)?.extended?.(proposed),
+        verified: (request) => peerOf({ ...request, address })?.requireUser !== undefined,
+        maxOperations: MAX_OPERATIONS,
+        async admit({ calledAe, callingAe, userIdentity }) {
           lines = lines.child({ callingAe });
           const unwelcome = policy({ calledAe, callingAe, address });
           if (unwelcome) return unwelcome;
+          const peer = peerOf({ callingAe, address });
+          const stranger = peer && (await identityProblem(peer, userIdentity));
+          if (stranger !== undefined) return { rejection: REJECTION.userNotVerified, why: stranger };
           if (draining) return { rejection: REJECTION.temporaryCongestion, why: 'the gateway is stopping' };
           if (open() >= settings.limits.associations)
             return { rejection: REJECTION.localLimitExceeded, why: `${settings.limits.associations} associations are open, as many as the limit` };
@@ -99,39 +110,33 @@ export async function startDimseServer({ settings: initial, receiver, log, metri
         return;
       }
       const { association, request, refused: refusedContexts } = established;
-      connection.association = association;
+      const operations = new Operations(association, settings.limits.associationIdleSeconds * 1000);
+      connection.operations = operations;
       metrics?.association('accepted');
       lines.info({ contexts: association.contexts.size, implementation: request.implementationVersionName }, 'association accepted');
       if (refusedContexts.length > 0)
         lines.warn({ abstractSyntaxes: [...new Set(refusedContexts.map(({ abstractSyntax }) => abstractSyntax))] }, 'presentation contexts refused');
-      const caller = { transport: 'dimse' as const, callingAe: request.callingAe, calledAe: request.calledAe, address, associationId };
-      await serveMessages(association, wire, caller, lines);
+      const caller = { transport: 'dimse' as const, callingAe: request.callingAe, calledAe: request.calledAe, address, associationId, user: userName(request.userIdentity) };
+      if (draining) wire.limitTotal(RELEASE_GRACE_MS);
+      await operations.run(async (operation) => {
+        if (draining) throw new AssociationError('cancelled', 'the gateway is stopping');
+        const call = callOf(operation, operations, { association, caller, log: lines });
+        const service = serviceOf.get(operation.message.context.abstractSyntax);
+        if (!service) await refuseCommand(call);
+        else if (service.permission && peerOf(caller)?.allow.includes(service.permission) === false) await refuseUnauthorized(call);
+        else await service.handle(call);
+        if (draining) wire.limitTotal(RELEASE_GRACE_MS);
+      });
       connection.admitted = false;
       metrics?.association('released');
       lines.info('association released');
       await association.close();
     } catch (error) {
-      const established = connection.association !== undefined;
+      const established = connection.operations !== undefined;
       connection.admitted = false;
       if (established) metrics?.association('broken');
       logEnd(lines, error, established, draining);
       await abortConnection(wire, error);
-    }
-  }
-
-  async function serveMessages(association: Association, wire: Wire, caller: Parameters<typeof handleStore>[3], lines: Logger): Promise<void> {
-    for (;;) {
-      if (draining) wire.limitTotal(RELEASE_GRACE_MS);
-      const message = await association.receive();
-      if (!message) return;
-      if (draining) throw new AssociationError('cancelled', 'the gateway is stopping');
-      const { commandField } = message.command;
-      if (commandField === COMMAND.storeRq) {
-        const started = performance.now();
-        const { status, bytes } = await handleStore(association, message, receiver, caller, lines);
-        metrics?.stored(status, bytes, performance.now() - started);
-      } else if (commandField === COMMAND.echoRq) await handleEcho(association, message);
-      else await refuseCommand(association, message, lines);
     }
   }
 
@@ -148,15 +153,17 @@ export async function startDimseServer({ settings: initial, receiver, log, metri
     configure(changed) {
       settings = changed;
       policy = associationPolicy(changed);
+      peerOf = peerFinder(changed);
       server.maxConnections = changed.limits.associations + SPARE_CONNECTIONS;
     },
     async drain() {
       draining = true;
       server.close();
       // Each association ends by itself after the instance that it is in; a silent one when its grace is over.
-      for (const { wire, association } of connections.keys()) {
-        if (!association) wire.fail(new AssociationError('cancelled', 'the gateway is stopping'));
-        else if (association.betweenMessages) wire.limitTotal(RELEASE_GRACE_MS);
+      for (const { wire, operations } of connections.keys()) {
+        if (!operations) wire.fail(new AssociationError('cancelled', 'the gateway is stopping'));
+        else if (operations.isIdle) wire.limitTotal(RELEASE_GRACE_MS);
+        else operations.end(new OperationEnded('stopping'));
       }
       const late = setTimeout(() => {
         for (const { wire } of connections.keys()) wire.fail(new AssociationError('cancelled', 'the gateway stopped before the instance was whole'));
@@ -167,23 +174,29 @@ export async function startDimseServer({ settings: initial, receiver, log, metri
   };
 }
 
-function transferSyntaxesOf(abstractSyntax: string): ReadonlySet<string> | undefined {
-  if (abstractSyntax === VERIFICATION_SOP_CLASS) return VERIFICATION_SYNTAXES;
-  return STORAGE_CLASSES.has(abstractSyntax) ? ALL_SYNTAXES : undefined;
-}
-
-/** A request that neither service has is answered with 0211; a cancel, or a response to nothing, is not answered at all. */
-async function refuseCommand(association: Association, { context, command, dataset }: Message, lines: Logger): Promise<void> {
-  await dataset?.discard();
-  lines.warn({ commandField: hex4(command.commandField) }, 'command not supported');
-  if (command.commandField === COMMAND.cancelRq || command.commandField >= 0x8000) return;
-  await association.send(context.id, {
-    commandField: command.commandField | 0x8000,
-    affectedSopClassUid: command.affectedSopClassUid ?? command.requestedSopClassUid ?? context.abstractSyntax,
-    messageIdBeingRespondedTo: command.messageId ?? 0,
-    ...refused(STATUS.unrecognizedOperation, 'only C-ECHO and C-STORE are supported here'),
-    hasDataset: false,
-  });
+function callOf({ message, signal }: Operation, operations: Operations, shared: Pick<ServiceCall, 'association' | 'caller' | 'log'>): ServiceCall {
+  const { context, command } = message;
+  const sopInstanceUid = command.affectedSopInstanceUid ?? command.requestedSopInstanceUid;
+  return {
+    ...shared,
+    message,
+    signal,
+    invoke: (contextId, request, dataset) => operations.invoke(contextId, request, dataset),
+    async respond(fields: ResponseFields, dataset) {
+      await shared.association.send(
+        context.id,
+        {
+          affectedSopClassUid: command.affectedSopClassUid ?? command.requestedSopClassUid ?? context.abstractSyntax,
+          ...(sopInstanceUid !== undefined && { affectedSopInstanceUid: sopInstanceUid }),
+          ...fields,
+          commandField: command.commandField | RESPONSE_BIT,
+          messageIdBeingRespondedTo: command.messageId ?? 0,
+          hasDataset: dataset !== undefined,
+        },
+        dataset,
+      );
+    },
+  };
 }
 
 /** A connection that came and went without a request is a port scan or a probe: not worth a warning. */

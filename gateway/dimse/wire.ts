@@ -22,6 +22,7 @@ export class Wire {
   #writer: Waiter | undefined;
   #silenceMs: number;
   #deadline = Infinity;
+  #readerMayWait = false;
 
   /** @param silenceMs how long to wait for a byte to come, or to leave */
   constructor(stream: Duplex, silenceMs: number) {
@@ -39,6 +40,13 @@ export class Wire {
     this.#silenceMs = milliseconds;
     this.#rearm(this.#reader);
     this.#rearm(this.#writer);
+  }
+
+  /** Lifts the limit on silence from reading alone: while we work at what the peer asked for, it has nothing to say. */
+  allowSilence(allowed: boolean): void {
+    if (this.#readerMayWait === allowed) return;
+    this.#readerMayWait = allowed;
+    this.#rearm(this.#reader);
   }
 
   /** Gives everything together until then (milliseconds from now), whatever comes meanwhile; Infinity takes it back. */
@@ -147,9 +155,11 @@ export class Wire {
   #rearm(waiter: Waiter | undefined): void {
     if (!waiter) return;
     clearTimeout(waiter.timer);
+    const silenceMs = waiter === this.#reader && this.#readerMayWait ? Infinity : this.#silenceMs;
     const left = this.#deadline - performance.now();
-    const limit = Math.max(0, Math.min(this.#silenceMs, left));
-    const why = left < this.#silenceMs ? 'took too long' : `was silent for ${limit / 1000} s`;
+    const limit = Math.max(0, Math.min(silenceMs, left));
+    if (limit === Infinity) return;
+    const why = left < silenceMs ? 'took too long' : `was silent for ${limit / 1000} s`;
     waiter.timer = setTimeout(() => this.fail(new AssociationError('timeout', `the peer ${why}`)), limit);
   }
 

@@ -65,7 +65,7 @@ async function read(parts: Buffer[]): Promise<{ messages: [Message['command'], s
 
 describe('any bytes at all', () => {
   it('are a PDU body or a command set, or are refused', () => {
-    const request = encodeAssociateRequest(associateRequest({ roles: [{ abstractSyntax: '1.2.3', scu: true }] })).subarray(6);
+    const request = encodeAssociateRequest(associateRequest({ roles: [{ abstractSyntax: '1.2.3', scu: true, scp: false }] })).subarray(6);
     const bytes = fc.oneof(fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array)), damaged(request), damaged(encodeCommand(storeRequest('1.2.3'))));
     fc.assert(fc.property(bytes, (body) => [decodeAssociateRequest, decodeAssociateAccept, decodeCommand].forEach((decode) => readsOrRefuses(() => decode(body)))), runs);
   });

@@ -4,7 +4,7 @@ import { decodePdvHeader, describeAbort, describeRejection, encodeAbort, encodeD
 import { associateRequest } from '../support/dimse.ts';
 
 const body = (pdu: Buffer): Buffer => pdu.subarray(6);
-const request = body(encodeAssociateRequest(associateRequest({ roles: [{ abstractSyntax: '1.2', scu: true }] })));
+const request = body(encodeAssociateRequest(associateRequest({ roles: [{ abstractSyntax: '1.2', scu: true, scp: false }] })));
 
 describe('PDUs of the upper layer', () => {
   it('encodes an A-ASSOCIATE-RQ as PS3.8 table 9-11 lays it out', () => {
@@ -20,7 +20,7 @@ describe('PDUs of the upper layer', () => {
   });
 
   it('reads back what it wrote, request and acceptance', () => {
-    const sent = associateRequest({ roles: [{ abstractSyntax: '1.2', scu: true }] });
+    const sent = associateRequest({ roles: [{ abstractSyntax: '1.2', scu: true, scp: false }] });
     assert.deepEqual(decodeAssociateRequest(request), sent);
     const { protocolVersion: _, contexts: __, ...fields } = sent;
     const accept = { ...fields, contexts: [{ id: 1, result: 0, transferSyntax: '1.2.840.10008.1.2' }, { id: 3, result: 3, transferSyntax: '' }] };

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { associationPolicy, plainAddress } from '../../gateway/dimse/association-policy.ts';
 import { REJECTION } from '../../gateway/dimse/pdu.ts';
+import { settingsWith } from '../support/dimse.ts';
 
-const peers = [
+const { peers } = settingsWith({ peers: [
   { name: 'pacs', aeTitle: 'PACS', from: ['10.0.0.0/8', '2001:db8::/32'] },
   { name: 'room-1', aeTitle: 'ROOM1', from: ['192.168.1.7'] },
   { name: 'anywhere', aeTitle: 'ANYWHERE', from: [] },
-];
+] });
 const policy = (acceptUnknownPeers: 'never' | 'loopback' | 'always') =>
   associationPolicy({ dimse: { host: '0.0.0.0', port: 104, aeTitle: 'HILUM' }, peers, acceptUnknownPeers });
 const verdict = (accept: Parameters<typeof policy>[0], callingAe: string, address: string, calledAe = 'HILUM') =>
