@@ -114,7 +114,7 @@ class ModelReader {
     const inline = child(node, 'InlineBinary');
     if (inline) return { vr, ...inlineBinary(vr, inline, place) };
     const kind = vr === 'SQ' ? 'Item' : vr === 'PN' ? 'PersonName' : 'Value';
-    for (const other of ['Item', 'PersonName', 'Value']) if (other !== kind && node[other] !== undefined) throw wrong(`${place} is ${vr} and cannot have a ${other}`);
+    for (const other of ['Item', 'PersonName', 'Value']) if (other !== kind && node[other] !== undefined) throw wrong(`${place} is ${vr} and cannot have ${other}`);
     if (BINARY_VRS.has(vr) && node['Value'] !== undefined) throw wrong(`${place} is ${vr} and has its value as InlineBinary or BulkData`);
     const values = this.#numbered(children(node, kind), place, (entry, number) => {
       if (vr === 'SQ') return this.dataset(entry, `${place}, item ${number}: `);
