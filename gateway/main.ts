@@ -22,6 +22,7 @@ import { lockHome } from '../storage/home-lock.ts';
 import { IntakeRepository } from '../storage/intake.repository.ts';
 import { Journal } from '../storage/journal.ts';
 import { Receiver } from '../storage/receive.ts';
+import { Spool } from '../storage/spool.ts';
 import { ShadowRepository } from '../storage/shadow.repository.ts';
 import { StudyEvents } from '../storage/study-events.ts';
 import { WorkitemsRepository } from '../storage/workitems.repository.ts';
@@ -158,6 +159,7 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
   const http = await startHttpServer({
     settings: first, health, about, webRoot, log, events,
     receiver: has('intake') ? receiver : undefined,
+    spool: new Spool(home, () => current.limits),
     indexed: (blobId) => indexer.indexed(blobId),
     dicomweb: new StoredObjects(dataSource, blobs),
     worklist: new PostgresWorklist(dataSource, () => current.worklist.order),

@@ -1,5 +1,6 @@
 // The index: a durable instance becomes rows. One transaction an instance, one study at a time.
 import type { DataSource, EntityManager } from 'typeorm';
+import { archiveInstance } from './archive-index.ts';
 import { num, personName, text, type Dataset } from './dicom/dataset.ts';
 import type { InstanceOrigin } from './entities/instance.ts';
 import { patientContradiction } from './identity.ts';
@@ -25,12 +26,14 @@ export interface IndexRequest {
   sourceTimezone: string;
 }
 
+/**
+ * `replayed`: this very blob was indexed before; `duplicate`: the same dataset is there under another blob, which stays
+ * the only copy; `new-version`: another dataset under a known SOP Instance UID.
+ */
+export type IndexOutcome = 'new' | 'new-version' | 'duplicate' | 'replayed';
+
 export interface IndexedInstance {
-  /**
-   * `replayed`: this very blob was indexed before; `duplicate`: the same dataset is there under another blob, which stays
-   * the only copy; `new-version`: another dataset under a known SOP Instance UID.
-   */
-  outcome: 'new' | 'new-version' | 'duplicate' | 'replayed';
+  outcome: IndexOutcome;
   instanceId: string;
   studyInstanceUid: string;
   /** It is a source image of a route, in a study without contradictions. */
@@ -160,7 +163,8 @@ async function indexIn(transaction: EntityManager, request: IndexRequest): Promi
   const conflict = await findConflict(transaction, request, known[0]);
   // After an outage the journal may hold versions, and they are indexed in any order.
   const newest = known.every((row) => row.received_at.toISOString() <= instance.receivedAt);
-  await upsertStudy(transaction, request, origin === 'source' && newest && conflict === undefined);
+  const describes = origin === 'source' && newest && conflict === undefined;
+  await upsertStudy(transaction, request, describes);
   await transaction.query(
     `insert into series (study_instance_uid, series_instance_uid, modality, body_part, description, number)
      values ($1, $2, $3, $4, $5, $6) on conflict do nothing`,
@@ -170,6 +174,8 @@ async function indexIn(transaction: EntityManager, request: IndexRequest): Promi
     ],
   );
   await insertInstance(transaction, request, (known[0]?.version ?? 0) + 1, newest);
+  const row = { id: instance.blobId, sopInstanceUid, studyInstanceUid, seriesInstanceUid };
+  await archiveInstance(transaction, row, describes, known.map((version) => version.study_instance_uid));
   const study = origin === 'source' ? await advanceStudy(transaction, request, conflict, known.length > 0) : undefined;
   await notifyStudy(transaction, studyInstanceUid);
   return {
@@ -262,8 +268,8 @@ async function insertInstance(transaction: EntityManager, request: IndexRequest,
   await transaction.query(
     `insert into instances (id, sop_instance_uid, version, current, study_instance_uid, series_instance_uid, sop_class_uid,
        transfer_syntax_uid, digest, bytes, header, origin, frames, route, calling_ae, called_ae, address, transport, association_id,
-       received_at, source_timezone)
-     values ($1, $2, $3, $21, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
+       received_at, source_timezone, instance_number)
+     values ($1, $2, $3, $21, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, dicom_integer($10::jsonb #>> '{00200013,Value,0}'))`,
     [
       instance.blobId, instance.sopInstanceUid, version, instance.studyInstanceUid, instance.seriesInstanceUid, instance.sopClassUid,
       instance.header.transferSyntaxUid, instance.digest, instance.bytes, JSON.stringify(instance.header.dataset), request.origin,

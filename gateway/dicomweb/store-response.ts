@@ -16,6 +16,13 @@ export const FAILURE_REASON = {
   cannotUnderstand: 0xc000,
 } as const;
 
+/** Warning Reason (0008,1196), PS3.18 table I.2-1; what is of neither kind has a number of its own, which the table leaves room for. */
+export const WARNING_REASON = {
+  coerced: 0xb000,
+  /** Another dataset was known under this UID: both are kept, and this one is the current one. */
+  changedVersion: 0xb111,
+} as const;
+
 const REASON_OF_REFUSAL: Record<RefusalKind, number> = {
   'out-of-room': FAILURE_REASON.outOfResources,
   'too-large': FAILURE_REASON.outOfResources,
@@ -30,17 +37,26 @@ export interface StoredInstance extends InstanceName {
   studyInstanceUid: string;
 }
 
-interface Failure {
-  name: InstanceName | undefined;
+interface Remark {
   reason: number;
   comment: string;
+}
+
+interface Stored {
+  instance: StoredInstance;
+  /** The first counts: there is room for one. */
+  warning: Remark | undefined;
+}
+
+interface Failure extends Remark {
+  name: InstanceName | undefined;
   /** What the whole is answered with when every part failed in this way. */
   status: number;
 }
 
 export class StoreResponse {
   readonly #root: string;
-  readonly #stored: StoredInstance[] = [];
+  readonly #stored: Stored[] = [];
   readonly #failures: Failure[] = [];
   #malformed = false;
 
@@ -57,9 +73,12 @@ export class StoreResponse {
     return this.#stored.length + this.#failures.length;
   }
 
-  store(instance: StoredInstance): void {
-    const { sopClassUid, sopInstanceUid, seriesInstanceUid, studyInstanceUid } = instance;
-    this.#stored.push({ sopClassUid, sopInstanceUid, seriesInstanceUid, studyInstanceUid });
+  /** @returns by which a warning can be added once there is one */
+  store({ sopClassUid, sopInstanceUid, seriesInstanceUid, studyInstanceUid }: StoredInstance): (reason: number, comment: string) => void {
+    // No more is kept than these: there may be thousands.
+    const stored: Stored = { instance: { sopClassUid, sopInstanceUid, seriesInstanceUid, studyInstanceUid }, warning: undefined };
+    this.#stored.push(stored);
+    return (reason, comment) => void (stored.warning ??= { reason, comment });
   }
 
   /** A part that was not stored. @param name undefined when the part does not say which instance it is */
@@ -79,9 +98,9 @@ export class StoreResponse {
     this.#failures.push({ name: undefined, reason: FAILURE_REASON.cannotUnderstand, comment: error.message, status: 400 });
   }
 
-  /** 200 when all was stored, 202 when something was, and otherwise what all failures have in common, or 409. */
+  /** 200 when all was stored without a warning, 202 when something was stored, and otherwise what all failures have in common, or 409. */
   status(): number {
-    if (this.#stored.length > 0) return this.#failures.length === 0 ? 200 : 202;
+    if (this.#stored.length > 0) return this.#failures.length === 0 && this.#stored.every(({ warning }) => !warning) ? 200 : 202;
     if (this.#malformed) return 400;
     const statuses = new Set(this.#failures.map((failure) => failure.status));
     return statuses.size === 1 ? [...statuses][0]! : 409;
@@ -94,21 +113,21 @@ export class StoreResponse {
 
   /** The module as DICOM JSON. */
   dataset(): Dataset {
-    const studies = new Set(this.#stored.map((instance) => instance.studyInstanceUid));
+    const studies = new Set(this.#stored.map(({ instance }) => instance.studyInstanceUid));
     const named = this.#failures.filter((failure) => failure.name !== undefined);
     const unnamed = this.#failures.filter((failure) => failure.name === undefined);
     return {
       ...(studies.size === 1 && { '00081190': { vr: 'UR', Value: [`${this.#root}/studies/${[...studies][0]}`] } }),
-      ...(named.length > 0 && { '00081198': { vr: 'SQ', Value: named.map((failure) => ({ ...reference(failure.name!), ...why(failure) })) } }),
-      ...(this.#stored.length > 0 && { '00081199': { vr: 'SQ', Value: this.#stored.map((instance) => this.#referenced(instance)) } }),
-      ...(unnamed.length > 0 && { '0008119A': { vr: 'SQ', Value: unnamed.map(why) } }),
+      ...(named.length > 0 && { '00081198': { vr: 'SQ', Value: named.map((failure) => ({ ...reference(failure.name!), ...remark('00081197', failure) })) } }),
+      ...(this.#stored.length > 0 && { '00081199': { vr: 'SQ', Value: this.#stored.map((stored) => this.#referenced(stored)) } }),
+      ...(unnamed.length > 0 && { '0008119A': { vr: 'SQ', Value: unnamed.map((failure) => remark('00081197', failure)) } }),
     };
   }
 
-  #referenced(instance: StoredInstance): Dataset {
+  #referenced({ instance, warning }: Stored): Dataset {
     const { studyInstanceUid, seriesInstanceUid, sopInstanceUid } = instance;
     const url = `${this.#root}/studies/${studyInstanceUid}/series/${seriesInstanceUid}/instances/${sopInstanceUid}`;
-    return { ...reference(instance), '00081190': { vr: 'UR', Value: [url] } };
+    return { ...reference(instance), '00081190': { vr: 'UR', Value: [url] }, ...(warning && remark('00081196', warning)) };
   }
 }
 
@@ -120,6 +139,6 @@ function reference(name: InstanceName): Dataset {
 }
 
 /** Error Comment (0000,0902) has no place in the module, but is where clients look for words; it is an LO, 64 characters. */
-function why(failure: Failure): Dataset {
-  return { '00081197': { vr: 'US', Value: [failure.reason] }, '00000902': { vr: 'LO', Value: [failure.comment.slice(0, 64)] } };
+function remark(tag: '00081196' | '00081197', { reason, comment }: Remark): Dataset {
+  return { [tag]: { vr: 'US', Value: [reason] }, '00000902': { vr: 'LO', Value: [comment.slice(0, 64)] } };
 }

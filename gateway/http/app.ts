@@ -3,9 +3,12 @@ import express, { type Express, type NextFunction, type Request, type Response }
 import type { Logger } from 'pino';
 import { Gauge, type Registry } from 'prom-client';
 import type { Settings } from '../../config/settings.ts';
+import type { IndexOutcome } from '../../storage/intake.repository.ts';
+import type { Spool } from '../../storage/spool.ts';
 import { renderInstance } from '../dicomweb/rendered.ts';
 import type { DicomwebSource } from '../dicomweb/source.ts';
-import { storeInstances, type InstanceReceiver } from '../dicomweb/stow-rs.ts';
+import type { InstanceReceiver } from '../dicomweb/stow-parts.ts';
+import { storeInstances } from '../dicomweb/stow-rs.ts';
 import { retrieveInstance, retrieveStudyMetadata } from '../dicomweb/wado-rs.ts';
 import type { ComparisonSource } from '../comparison/comparison.ts';
 import { showComparison } from '../comparison/http.ts';
@@ -32,8 +35,10 @@ export interface HttpOptions {
   settings: Pick<Settings, 'http' | 'limits'>;
   /** Undefined where this process has no intake. */
   receiver: InstanceReceiver | undefined;
+  /** Where what a store request sends ahead of the rest of its instance is kept. */
+  spool: Spool;
   /** Resolves once the instance can be found in the database; never waited for longer than two seconds. */
-  indexed(blobId: string): Promise<void>;
+  indexed(blobId: string): Promise<IndexOutcome | undefined>;
   dicomweb: DicomwebSource;
   worklist: WorklistSource;
   events: WorklistEvents;

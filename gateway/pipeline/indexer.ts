@@ -6,7 +6,7 @@ import type { Settings } from '../../config/settings.ts';
 import { resultOrigin } from '../../ai/results/recognise.ts';
 import { num, text } from '../../storage/dicom/dataset.ts';
 import type { BlobStore } from '../../storage/blobs.ts';
-import type { IndexedInstance, IntakeRepository } from '../../storage/intake.repository.ts';
+import type { IndexedInstance, IndexOutcome, IntakeRepository } from '../../storage/intake.repository.ts';
 import type { Journal } from '../../storage/journal.ts';
 import type { DurableInstance } from '../../storage/receive.ts';
 import type { JobQueue } from './queue.ts';
@@ -40,7 +40,7 @@ export class Indexer {
   readonly #log: Logger;
   /** Oldest first; a name where the journal is to be asked. */
   readonly #waiting: (DurableInstance | string)[] = [];
-  readonly #listeners = new Map<string, (() => void)[]>();
+  readonly #listeners = new Map<string, ((outcome: IndexOutcome) => void)[]>();
   readonly #pending = new Set<string>();
   #running = new Set<Promise<void>>();
   #stopped = false;
@@ -68,9 +68,9 @@ export class Indexer {
     return ids.length;
   }
 
-  /** Resolves once an instance is in the index; at once when it is not waiting. */
-  indexed(blobId: string): Promise<void> {
-    if (!this.#pending.has(blobId)) return Promise.resolve();
+  /** Resolves once an instance is in the index, with what became of it; at once, and with nothing, when it is not waiting. */
+  indexed(blobId: string): Promise<IndexOutcome | undefined> {
+    if (!this.#pending.has(blobId)) return Promise.resolve(undefined);
     return new Promise((resolve) => this.#listeners.set(blobId, [...(this.#listeners.get(blobId) ?? []), resolve]));
   }
 
@@ -151,7 +151,7 @@ export class Indexer {
     );
     this.#options.onIndexed?.(indexed);
     this.#pending.delete(instance.blobId);
-    this.#listeners.get(instance.blobId)?.forEach((resolve) => resolve());
+    this.#listeners.get(instance.blobId)?.forEach((resolve) => resolve(indexed.outcome));
     this.#listeners.delete(instance.blobId);
   }
 }

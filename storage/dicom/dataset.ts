@@ -21,7 +21,14 @@ export interface DicomElement {
   /** Binary value in memory, little endian, for writing only; never in JSON. */
   bytes?: Uint8Array;
   /** Encapsulated pixel data, a codestream for each frame, for writing only; never in JSON. */
-  frames?: Uint8Array[];
+  frames?: (Uint8Array | ByteSource)[];
+  /** Binary value that is read when it is written, for streamDataset only; never in JSON. */
+  source?: ByteSource;
+}
+/** Bytes too many to be held, in little endian: on disk, or coming. */
+export interface ByteSource {
+  length: number;
+  read(): AsyncIterable<Uint8Array>;
 }
 /** Keys are tags as eight upper-case hexadecimal digits. */
 export interface Dataset {

@@ -5,7 +5,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { CHARSET_VRS } from './charset.ts';
 import { areDefinedTerms, textEncoder, type TextEncode } from './charset-encoder.ts';
 import { bytesOf, formatPersonName } from './dataset.ts';
-import type { Dataset, DicomElement, DicomValue, PersonName } from './dataset.ts';
+import type { ByteSource, Dataset, DicomElement, DicomValue, PersonName } from './dataset.ts';
 import { vrOfTag } from './dictionary.ts';
 import { EXPLICIT_VR_LITTLE_ENDIAN, deriveUid, transferSyntax } from './uids.ts';
 import { BINARY_VRS, LONG_VRS, NUMBER_SIZES, WORD_SIZES, swapWords } from './vr.ts';
@@ -46,7 +46,7 @@ class UnencodableError extends Error {}
 
 /** Pieces of a value and their length together, so that pixel data is copied once. */
 interface Pieces {
-  parts: Uint8Array[];
+  parts: (Uint8Array | ByteSource)[];
   length: number;
 }
 
@@ -77,7 +77,7 @@ export function writeFileMeta(meta: FileMeta): Uint8Array {
   };
   const body = encodeElements(elements, FILE_META);
   const groupLength = encodeElements({ '00020000': { vr: 'UL', Value: [body.length] } }, FILE_META);
-  return Buffer.concat([Buffer.alloc(128), Buffer.from('DICM'), ...groupLength.parts, ...body.parts]);
+  return Buffer.concat([Buffer.alloc(128), Buffer.from('DICM'), ...inMemory(groupLength), ...inMemory(body)]);
 }
 
 /**
@@ -87,10 +87,45 @@ export function writeFileMeta(meta: FileMeta): Uint8Array {
  */
 export function writeDataset(dataset: Dataset, transferSyntaxUid: string, characterSets: readonly string[] = UTF8): Uint8Array {
   const syntax = transferSyntax(transferSyntaxUid);
-  const bytes = Buffer.concat(encodeIn(areDefinedTerms(characterSets) ? characterSets : UTF8, dataset, syntax).parts);
+  const bytes = Buffer.concat(inMemory(encodeIn(areDefinedTerms(characterSets) ? characterSets : UTF8, dataset, syntax)));
   if (!syntax.deflated) return bytes;
   const deflated = deflateRawSync(bytes);
   return deflated.length % 2 === 0 ? deflated : Buffer.concat([deflated, Buffer.alloc(1)]);
+}
+
+/**
+ * The same for a dataset with values that are not held in memory (`source`, `frames`), read while they are written; native values
+ * must be in little endian, and the syntax not deflated.
+ * @param characterSets as stated; nothing else is tried
+ * @throws {TypeError} before the first byte, also where the character sets are none or cannot hold the text
+ */
+export function streamDataset(dataset: Dataset, transferSyntaxUid: string, characterSets: readonly string[]): ByteSource {
+  const { explicitVr, bigEndian, deflated } = transferSyntax(transferSyntaxUid);
+  if (bigEndian || deflated) throw new TypeError(`values that are streamed cannot be written in ${transferSyntaxUid}`);
+  const named = characterSets.join('\\');
+  if (!areDefinedTerms(characterSets)) throw new TypeError(`Specific Character Set ${named} is none of the standard's`);
+  try {
+    const { parts, length } = encodeElements(inCharacterSets(dataset, characterSets), { explicitVr, bigEndian, encodeText: textEncoder(characterSets) });
+    return { length, read: () => readAll(parts) };
+  } catch (error) {
+    if (error instanceof UnencodableError) throw new TypeError(`${error.message}, ${named || 'the default repertoire'}`, { cause: error });
+    throw error;
+  }
+}
+
+async function* readAll(parts: (Uint8Array | ByteSource)[]): AsyncGenerator<Uint8Array, void, undefined> {
+  for (const part of parts) {
+    if (part instanceof Uint8Array) yield part;
+    else yield* part.read();
+  }
+}
+
+/** @throws {TypeError} where a value would have to be read first */
+function inMemory({ parts }: Pieces): Uint8Array[] {
+  return parts.map((part) => {
+    if (part instanceof Uint8Array) return part;
+    throw new TypeError('a value that is not in memory is written by streamDataset alone');
+  });
 }
 
 function encodeIn(characterSets: readonly string[], dataset: Dataset, syntax: Omit<Encoding, 'encodeText'>): Pieces {
@@ -134,7 +169,7 @@ function encodeElement(pieces: Pieces, tag: string, element: DicomElement, encod
   for (const part of value.parts) append(pieces, part);
 }
 
-function append(pieces: Pieces, part: Uint8Array): void {
+function append(pieces: Pieces, part: Uint8Array | ByteSource): void {
   pieces.parts.push(part);
   pieces.length += part.length;
 }
@@ -163,8 +198,9 @@ function itemHeader(tag: string, length: number, encoding: Encoding): Uint8Array
 
 function encodeValue(tag: string, element: DicomElement, encoding: Encoding): Pieces {
   const { vr } = element;
-  if (element.BulkDataURI !== undefined && !bytesOf(element)) throw new TypeError(`${tag} was left out by the reader`);
+  if (element.BulkDataURI !== undefined && !bytesOf(element) && !element.source) throw new TypeError(`${tag} was left out by the reader`);
   if (vr === 'SQ') return encodeSequence(element, encoding);
+  if (element.source) return padded(element.source, BINARY_VRS.has(vr) ? 0 : 0x20);
   const binary = bytesOf(element);
   if (binary || BINARY_VRS.has(vr)) return padded(swapped(binary ?? new Uint8Array(), vr, encoding), 0);
   const values = element.Value ?? [];
@@ -193,7 +229,7 @@ function encodeSequence(element: DicomElement, encoding: Encoding): Pieces {
 }
 
 /** Encapsulated pixel data, one fragment for each frame, with a Basic Offset Table (PS3.5 A.4). */
-function encodeFrames(pieces: Pieces, tag: string, frames: Uint8Array[], encoding: Encoding): void {
+function encodeFrames(pieces: Pieces, tag: string, frames: (Uint8Array | ByteSource)[], encoding: Encoding): void {
   append(pieces, elementHeader(tag, 'OB', UNDEFINED_LENGTH, encoding));
   const fragments = frames.map((frame) => padded(frame, 0));
   const offsets: number[] = [];
@@ -215,7 +251,7 @@ function encodeFrames(pieces: Pieces, tag: string, frames: Uint8Array[], encodin
 }
 
 /** Every value has an even length (PS3.5 7.1.1). */
-function padded(bytes: Uint8Array, padding: number): Pieces {
+function padded(bytes: Uint8Array | ByteSource, padding: number): Pieces {
   if (bytes.length % 2 === 0) return { parts: [bytes], length: bytes.length };
   return { parts: [bytes, Uint8Array.of(padding)], length: bytes.length + 1 };
 }

@@ -223,6 +223,7 @@ describe('the worklist page in a browser', function () {
     return startHttpServer({
       settings: settingsSchema.parse({ http: { port }, limits: { drainSeconds: 1 } }),
       receiver: gateway.store,
+      spool: gateway.store.spool,
       indexed: async () => undefined,
       dicomweb: gateway.store,
       worklist: gateway.worklist,

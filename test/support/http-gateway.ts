@@ -8,7 +8,7 @@ import pino, { type Logger } from 'pino';
 import { Registry } from 'prom-client';
 import { settingsSchema } from '../../config/settings.ts';
 import type { DicomwebSource, RetrievableInstance } from '../../gateway/dicomweb/source.ts';
-import type { InstanceReceiver } from '../../gateway/dicomweb/stow-rs.ts';
+import type { InstanceReceiver } from '../../gateway/dicomweb/stow-parts.ts';
 import type { DriftReport } from '../../gateway/drift/report.ts';
 import type { HttpOptions } from '../../gateway/http/app.ts';
 import { startHttpServer, type HttpServer } from '../../gateway/http/server.ts';
@@ -17,6 +17,7 @@ import { dataset, type Dataset } from '../../storage/dicom/dataset.ts';
 import { writePart10 } from '../../storage/dicom/write.ts';
 import { Journal } from '../../storage/journal.ts';
 import { Receiver, type DurableInstance, type ReceiveContext } from '../../storage/receive.ts';
+import { Spool } from '../../storage/spool.ts';
 import { MemoryWorklist } from './memory-worklist.ts';
 
 /** Real intake into a folder; what is durable can be retrieved at once, without a database. */
@@ -24,12 +25,14 @@ export class FolderStore implements InstanceReceiver, DicomwebSource {
   /** Read at each instance, so that a test can take the room away. */
   readonly limits = { instanceBytes: 2 ** 33, freeDiskBytes: 0, journalInstances: 10_000 };
   readonly contexts: ReceiveContext[] = [];
+  readonly spool: Spool;
   readonly #home: string;
   readonly #receiver: Receiver;
   readonly #instances: Map<string, DurableInstance>;
 
   private constructor(home: string, receiver: Receiver, instances: Map<string, DurableInstance>) {
     this.#home = home;
+    this.spool = new Spool(home, () => this.limits);
     this.#receiver = receiver;
     this.#instances = instances;
   }
@@ -92,6 +95,7 @@ export async function startTestGateway(options: Partial<HttpOptions> = {}): Prom
   const server = await startHttpServer({
     settings,
     receiver: store,
+    spool: store.spool,
     indexed: async () => undefined,
     dicomweb: store,
     worklist,
