@@ -101,10 +101,18 @@ export async function decodeFrame(file: Part10, frame: number): Promise<StoredFr
   return toStored(decoded, described, file, frame);
 }
 
-interface Decoded {
+export interface Decoded {
+  /** As in StoredFrame. */
   samples: Samples;
   /** Of the samples; differs from the dataset's only where a codec has converted it. */
   photometric: string;
+}
+
+/** The samples of one frame's bytes, neither palette nor colour space applied. @throws {Error} what is wrong, in words */
+export function decodeSamples(bytes: Uint8Array, transferSyntaxUid: string, described: PixelDescription): Promise<Decoded> {
+  const method = METHODS[transferSyntaxUid];
+  if (!method) throw new TypeError(`no decoder for ${transferSyntaxUid}`);
+  return decodeBytes(bytes, transferSyntaxUid, method, described);
 }
 
 async function decodeBytes(bytes: Uint8Array, syntax: string, method: Method, d: PixelDescription): Promise<Decoded> {

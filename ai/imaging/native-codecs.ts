@@ -2,6 +2,7 @@
 // started at the first need, and started anew after a fault, which may have left its memory in any state.
 import dcmjsCodecs from 'dcmjs-codecs';
 import type { CodestreamHeader } from './codestream.ts';
+import type { PixelDescription } from './pixel-description.ts';
 
 const { NativeCodecs, Context } = dcmjsCodecs;
 // What a codec has to say of a bad stream comes with the error; its own lines on stderr would be a hundred for each.
@@ -15,6 +16,21 @@ const DECODERS: Record<NativeCodec, (context: InstanceType<typeof Context>) => I
   'jpeg-2000': (context) => NativeCodecs.decodeJpeg2000(context),
   'high-throughput-jpeg-2000': (context) => NativeCodecs.decodeHtJpeg2000(context),
   'jpeg-xl': (context) => NativeCodecs.decodeJpegXl(context),
+};
+
+export interface NativeEncoding {
+  codec: 'rle' | Exclude<NativeCodec, 'jpeg-xl'>;
+  image: Pick<PixelDescription, 'rows' | 'columns' | 'bitsAllocated' | 'bitsStored' | 'samplesPerPixel' | 'signed' | 'photometric'>;
+}
+const ENCODERS: Record<
+  NativeEncoding['codec'],
+  (context: InstanceType<typeof Context>, parameters: Record<string, unknown>) => InstanceType<typeof Context>
+> = {
+  rle: (context) => NativeCodecs.encodeRle(context),
+  jpeg: (context, parameters) => NativeCodecs.encodeJpeg(context, parameters),
+  'jpeg-ls': (context, parameters) => NativeCodecs.encodeJpegLs(context, parameters),
+  'jpeg-2000': (context, parameters) => NativeCodecs.encodeJpeg2000(context, parameters),
+  'high-throughput-jpeg-2000': (context, parameters) => NativeCodecs.encodeHtJpeg2000(context, parameters),
 };
 
 let starting: Promise<void> | undefined;
@@ -56,11 +72,47 @@ export async function decodeNative(
   try {
     return DECODERS[codec](context).getDecodedBuffer() ?? new Uint8Array();
   } catch (error) {
-    NativeCodecs.release();
-    const said =
-      error instanceof WebAssembly.RuntimeError
-        ? 'the codec failed on it'
-        : String((error as Error).message).replace(/^.*::/, '');
-    throw new Error(said, { cause: error });
+    throw faultOf(error);
   }
+}
+
+/**
+ * @param cells little-endian cells of `bitsAllocated` bits, colour by pixel
+ * @param parameters of the codec
+ * @throws {Error} what the codec says
+ */
+export async function encodeNative(
+  codec: NativeEncoding['codec'],
+  cells: Uint8Array,
+  image: NativeEncoding['image'],
+  parameters: Record<string, unknown>,
+): Promise<Uint8Array> {
+  await nativeCodecs();
+  const context = new Context({
+    width: image.columns,
+    height: image.rows,
+    bitsAllocated: image.bitsAllocated,
+    bitsStored: image.bitsStored,
+    samplesPerPixel: image.samplesPerPixel,
+    pixelRepresentation: image.signed ? 1 : 0,
+    planarConfiguration: 0,
+    photometricInterpretation: image.photometric,
+    decodedBuffer: cells,
+  });
+  try {
+    const encoded = ENCODERS[codec](context, parameters).getEncodedBuffer();
+    if (!encoded?.length) throw new Error('the codec gave nothing');
+    return encoded;
+  } catch (error) {
+    throw faultOf(error);
+  }
+}
+
+function faultOf(error: unknown): Error {
+  NativeCodecs.release();
+  const said =
+    error instanceof WebAssembly.RuntimeError
+      ? 'the codec failed on it'
+      : String((error as Error).message).replace(/^.*::/, '');
+  return new Error(said, { cause: error });
 }

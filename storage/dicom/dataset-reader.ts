@@ -65,6 +65,31 @@ interface Header {
   length: number;
 }
 
+/**
+ * Told of everything in the order in which it stands, while it is read: for writing the same dataset in another encoding. Group
+ * lengths, trailing padding and delimiters are not told.
+ */
+export interface DatasetObserver {
+  /** A value of defined length that is no sequence. `vr` as it stands in the file, of the dictionary in Implicit VR. */
+  value(element: ObservedValue): void;
+  sequence(tag: string): void;
+  item(): void;
+  itemEnd(): void;
+  sequenceEnd(): void;
+  /** An element of fragments (PS3.5 A.4): items from `start`, the sequence delimiter included. */
+  fragments(tag: string, start: number, length: number, depth: number): void;
+}
+export interface ObservedValue {
+  tag: string;
+  vr: string;
+  /** Of the value in the source. */
+  start: number;
+  length: number;
+  bigEndian: boolean;
+  /** 0 in the dataset itself, 1 in an item of it. */
+  depth: number;
+}
+
 /** What encloses the elements that are being read. */
 interface Scope {
   encoding: Encoding;
@@ -80,6 +105,7 @@ export class DatasetReader {
   /** Where the next element starts. */
   position: number;
   private readonly window: Window;
+  private readonly observer: DatasetObserver | undefined;
   /** Tag of the last element that was begun, for the message when the source ends in it. */
   private last = '';
   private signedPixels = false;
@@ -87,9 +113,10 @@ export class DatasetReader {
   private headerBytes = 0;
   private elementBytes = 0;
 
-  constructor(window: Window, position: number) {
+  constructor(window: Window, position: number, observer?: DatasetObserver) {
     this.window = window;
     this.position = position;
+    this.observer = observer;
   }
 
   /** @throws {DicomFormatError} naming the tag and the offset where the dataset is broken */
@@ -220,6 +247,7 @@ export class DatasetReader {
     const end = this.position + length;
     if (scope.depth === 0 && PIXEL_DATA_TAGS.has(tag)) {
       this.pixelData ??= { tag, vr: header.vr, offset: this.position, length, encapsulated: false };
+      this.observeValue(header, scope);
       this.position = end;
       return;
     }
@@ -233,11 +261,13 @@ export class DatasetReader {
     }
     this.account(header.offset, length > MAX_VALUE_BYTES ? 0 : length);
     if (length > MAX_VALUE_BYTES || this.isLeftOut()) {
+      this.observeValue(header, scope);
       this.position = end;
       if (!this.isLeftOut()) target[tag] = this.leaveOut({ ...header, vr: known }, end);
       return;
     }
     yield* this.demand(this.position, length, () => `the value of ${describe(tag)}`, Math.max(length, READ_AHEAD));
+    this.observeValue(header, scope);
     const element = decodeValue(known, this.window.slice(this.position, length), encoding.bigEndian, scope.decodeText);
     target[tag] = element;
     this.position = end;
@@ -252,6 +282,7 @@ export class DatasetReader {
       const offset = this.position;
       yield* this.skipFragments(header, scope);
       const length = this.position - offset;
+      this.observer?.fragments(tag, offset, length, scope.depth);
       if (scope.depth === 0 && inPixelData) this.pixelData ??= { tag, vr, offset, length, encapsulated: true };
       else if (!this.isLeftOut()) target[tag] = this.leaveOut({ ...header, vr: 'OB' }, this.position);
       return;
@@ -270,6 +301,7 @@ export class DatasetReader {
     const limit = Math.min(end ?? Infinity, scope.limit);
     this.account(header.offset, 0);
     const items: Dataset[] = [];
+    this.observer?.sequence(header.tag);
     while (end === undefined || this.position < end) {
       const item = yield* this.readItemHeader(limit, scope, () => `${name}, which has no delimiter`);
       if (item.tag === SEQUENCE_END) {
@@ -278,11 +310,14 @@ export class DatasetReader {
       }
       if (item.tag !== ITEM) throw new DicomFormatError(`${name} has ${describe(item.tag)} where an item should be`, item.offset);
       const dataset: Dataset = {};
+      this.observer?.item();
       yield* this.readItem(item, name, { ...scope, limit, depth: scope.depth + 1 }, dataset);
+      this.observer?.itemEnd();
       this.account(item.offset, 0);
       if (this.isLeftOut()) items.length = 0;
       else items.push(dataset);
     }
+    this.observer?.sequenceEnd();
     target[header.tag] = items.length === 0 ? { vr: 'SQ' } : { vr: 'SQ', Value: items };
   }
 
@@ -343,6 +378,10 @@ export class DatasetReader {
     this.position = offset + 8;
     const tag = hex4(view.getUint16(at, little)) + hex4(view.getUint16(at + 2, little));
     return { tag, vr: '', offset, start: this.position, length: view.getUint32(at + 4, little) };
+  }
+
+  private observeValue({ tag, vr, start, length }: Header, { encoding, depth }: Scope): void {
+    this.observer?.value({ tag, vr, start, length, bigEndian: encoding.bigEndian, depth });
   }
 
   private expectRoom(what: string, header: Header, scope: Scope): void {

@@ -29,6 +29,8 @@ export interface Part10 {
   bulk: BulkValue[];
   /** Of the file meta, or what the dataset looks like. */
   transferSyntaxUid: string;
+  /** What the dataset is in, whatever the file meta says. */
+  encoding: Encoding;
   /** First byte of the dataset. */
   datasetOffset: number;
   /** Deflated: offsets of pixel data and bulk values are in the inflated dataset. */
@@ -138,7 +140,7 @@ type Body = Pick<Part10, 'dataset' | 'bulk'> & { pixelData: PixelData | undefine
 
 function finish(path: string, size: number, front: Front, { encoding, pixelData, ...body }: Body): Part10 {
   const transferSyntaxUid = syntaxOf(front.transferSyntaxUid, encoding);
-  return { path, size, ...front, transferSyntaxUid, ...body, ...(pixelData ? { pixelData } : {}) };
+  return { path, size, ...front, transferSyntaxUid, encoding, ...body, ...(pixelData ? { pixelData } : {}) };
 }
 
 /** A native syntax that the dataset turned out not to have is replaced by the one that it has. */

@@ -53,10 +53,16 @@ const MAX_INFLATED_BYTES = 2 ** 31;
 const MAX_INFLATED_IN_MEMORY = 2 ** 29;
 
 /** @throws {DicomFormatError} of the reader; what the file system throws */
-export async function readFromFile<T>(file: FileHandle, window: Window, reading: Reading<T>): Promise<T> {
+export function readFromFile<T>(file: FileHandle, window: Window, reading: Reading<T>): Promise<T> {
+  return toTheEnd(fileSteps(file, window, reading));
+}
+
+/** The same in steps, each before the window moves on: what the reader has seen so far is still in it. */
+export async function* fileSteps<T>(file: FileHandle, window: Window, reading: Reading<T>): AsyncGenerator<void, T> {
   for (;;) {
     const step = reading.next();
     if (step.done) return step.value;
+    yield;
     const { offset, length, ahead } = step.value;
     const wanted = Math.min(Math.max(length, ahead), window.size - offset);
     const buffer = Buffer.allocUnsafe(wanted);
@@ -71,7 +77,12 @@ export async function readFromFile<T>(file: FileHandle, window: Window, reading:
 }
 
 /** The dataset after `datasetOffset` is inflated as it is needed; offsets of the reader are those of the inflated dataset. */
-export async function readInflated<T>(path: string, datasetOffset: number, window: Window, reading: Reading<T>): Promise<T> {
+export function readInflated<T>(path: string, datasetOffset: number, window: Window, reading: Reading<T>): Promise<T> {
+  return toTheEnd(inflatedSteps(path, datasetOffset, window, reading));
+}
+
+/** The same in steps, as `fileSteps`. */
+export async function* inflatedSteps<T>(path: string, datasetOffset: number, window: Window, reading: Reading<T>): AsyncGenerator<void, T> {
   const chunks = inflatedChunks(path, datasetOffset);
   window.size = MAX_INFLATED_BYTES;
   let available = 0;
@@ -79,6 +90,7 @@ export async function readInflated<T>(path: string, datasetOffset: number, windo
     for (;;) {
       const step = reading.next();
       if (step.done) return step.value;
+      yield;
       const { offset, length } = step.value;
       const parts: Uint8Array[] = window.has(offset, 0) ? [window.slice(offset, available - offset)] : [];
       while (available < offset + length) {
@@ -96,6 +108,13 @@ export async function readInflated<T>(path: string, datasetOffset: number, windo
     }
   } finally {
     await chunks.return(undefined);
+  }
+}
+
+async function toTheEnd<T>(steps: AsyncGenerator<void, T>): Promise<T> {
+  for (;;) {
+    const step = await steps.next();
+    if (step.done) return step.value;
   }
 }
 
