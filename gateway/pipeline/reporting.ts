@@ -146,6 +146,8 @@ function rowOf(kept: KeptResult, model: ModelPackage, studyInstanceUid: string, 
     modelVersion: model.manifest.version,
     modelSha256: model.manifest.sha256,
     createdAt: new Date(createdAt),
+    header: kept.header,
+    frames: kept.kind === 'overlay' ? 1 : 0,
   };
 }
 

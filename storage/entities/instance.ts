@@ -43,6 +43,10 @@ export interface Instance {
   receivedAt: Date;
   /** Offset of the source's clock, from Timezone Offset From UTC or the settings' zone. */
   sourceTimezone: string;
+  /** Instance Number (0020,0013), where it is one. */
+  instanceNumber: string | null;
+  /** When it went to the recycle bin; what is there is found by no search and no retrieve. */
+  deletedAt: Date | null;
 }
 
 export const InstanceEntity = new EntitySchema<Instance>({
@@ -72,5 +76,7 @@ export const InstanceEntity = new EntitySchema<Instance>({
     associationId: { type: 'text' },
     receivedAt: { type: 'timestamptz' },
     sourceTimezone: { type: 'text' },
+    instanceNumber: { type: 'bigint', nullable: true },
+    deletedAt: { type: 'timestamptz', nullable: true },
   },
 });

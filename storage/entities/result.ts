@@ -1,7 +1,9 @@
 // The DICOM objects that we made, and one row for each destination that each goes to.
 import { EntitySchema } from 'typeorm';
+import type { Dataset } from '../dicom/dataset.ts';
 
-export type ResultKind = 'structured-report' | 'overlay';
+/** outside: what a worker from outside stored for a workitem of ours. */
+export type ResultKind = 'structured-report' | 'overlay' | 'outside';
 
 export interface Result {
   sopInstanceUid: string;
@@ -23,6 +25,14 @@ export interface Result {
   modelSha256: string;
   current: boolean;
   createdAt: Date;
+  /** As of an instance; null of one made before headers were kept, until the gateway's next start. Read only where it is asked for. */
+  header?: Dataset | null;
+  /** 0 where there is no pixel data. */
+  frames: number;
+  instanceNumber: string | null;
+  /** It came back from a PACS, and is there as an instance. */
+  returned: boolean;
+  deletedAt: Date | null;
 }
 
 export const ResultEntity = new EntitySchema<Result>({
@@ -45,6 +55,11 @@ export const ResultEntity = new EntitySchema<Result>({
     modelSha256: { type: 'text', name: 'model_sha256' },
     current: { type: 'boolean' },
     createdAt: { type: 'timestamptz' },
+    header: { type: 'jsonb', nullable: true, select: false },
+    frames: { type: 'integer', default: 0 },
+    instanceNumber: { type: 'bigint', nullable: true },
+    returned: { type: 'boolean', default: false },
+    deletedAt: { type: 'timestamptz', nullable: true },
   },
 });
 
@@ -64,6 +79,8 @@ export interface Delivery {
   deliveredAt: Date | null;
   /** The form that was accepted: the result itself or its alternative. */
   deliveredSopInstanceUid: string | null;
+  /** Storage commitment of the destination; null where it is not asked for. */
+  commitment: 'wanted' | 'requested' | 'committed' | 'failed' | null;
 }
 
 export const DeliveryEntity = new EntitySchema<Delivery>({
@@ -81,5 +98,6 @@ export const DeliveryEntity = new EntitySchema<Delivery>({
     deadlineAt: { type: 'timestamptz' },
     deliveredAt: { type: 'timestamptz', nullable: true },
     deliveredSopInstanceUid: { type: 'text', nullable: true },
+    commitment: { type: 'text', nullable: true },
   },
 });
