@@ -34,7 +34,8 @@ export class Archive1790000000004 implements MigrationInterface {
     await runner.query('alter table instances add column instance_number bigint, add column deleted_at timestamptz');
     await runner.query(`
       alter table results add column header jsonb, add column frames integer not null default 0, add column instance_number bigint,
-        add column returned boolean not null default false, add column deleted_at timestamptz`);
+        add column transfer_syntax_uid text not null default '1.2.840.10008.1.2.1', add column returned boolean not null default false,
+        add column deleted_at timestamptz`);
     await createTables(runner);
     await fill(runner);
     await createIndexes(runner);
@@ -47,10 +48,10 @@ export class Archive1790000000004 implements MigrationInterface {
     await runner.query('drop table archive_studies');
     await runner.query('drop index instances_series');
     await runner.query('drop index results_series');
-    await runner.query('alter table results drop column header, drop column frames, drop column instance_number, drop column returned, drop column deleted_at');
+    for (const column of ['header', 'frames', 'instance_number', 'transfer_syntax_uid', 'returned', 'deleted_at']) await runner.query(`alter table results drop column ${column}`);
     await runner.query('alter table instances drop column instance_number, drop column deleted_at');
-    for (const name of ['dicom_study_attributes(jsonb)', 'dicom_series_attributes(jsonb)', 'dicom_integer(text)', 'dicom_digits(text, integer)', 'dicom_moment(text, text)', 'dicom_instant(text, text)', 'dicom_name_sounds(text)', 'dicom_fold_name(text)'])
-      await runner.query(`drop function ${name}`);
+    for (const name of ['study_attributes', 'series_attributes', 'integer', 'digits', 'moment', 'instant', 'name_sounds', 'fold_name'])
+      await runner.query(`drop function dicom_${name}`);
   }
 }
 
@@ -141,7 +142,7 @@ async function createTables(runner: QueryRunner): Promise<void> {
         coalesce(instance_number, 9999999999999) as ordinal, header, true as shown
       from instances where current and deleted_at is null
       union all
-      select blob, sop_instance_uid, study_instance_uid, series_instance_uid, sop_class_uid, '1.2.840.10008.1.2.1', digest, bytes, frames,
+      select blob, sop_instance_uid, study_instance_uid, series_instance_uid, sop_class_uid, transfer_syntax_uid, digest, bytes, frames,
         coalesce(instance_number, 9999999999999), header, current and alternative_to is null
       from results where not returned and deleted_at is null and header is not null`);
   // The lock comes first: an instance of the study that is being counted is waited for, then counted by the next statement.

@@ -27,6 +27,7 @@ export interface Result {
   createdAt: Date;
   /** As of an instance; null of one made before headers were kept, until the gateway's next start. Read only where it is asked for. */
   header?: Dataset | null;
+  transferSyntaxUid: string;
   /** 0 where there is no pixel data. */
   frames: number;
   instanceNumber: string | null;
@@ -56,6 +57,7 @@ export const ResultEntity = new EntitySchema<Result>({
     current: { type: 'boolean' },
     createdAt: { type: 'timestamptz' },
     header: { type: 'jsonb', nullable: true, select: false },
+    transferSyntaxUid: { type: 'text', default: '1.2.840.10008.1.2.1' },
     frames: { type: 'integer', default: 0 },
     instanceNumber: { type: 'bigint', nullable: true },
     returned: { type: 'boolean', default: false },
