@@ -25,6 +25,8 @@ const peer = z.strictObject({
   port: port.optional(),
   /** What it may ask of us: C-STORE, C-FIND, C-MOVE and C-GET. */
   allow: z.array(z.enum(['store', 'query', 'retrieve'])).default(['store', 'query', 'retrieve']),
+  /** Where it is told that we keep what it wants us to keep (storage commitment): called for it, or on the association of its request. */
+  commitmentReport: z.enum(['new-association', 'same-association']).default('new-association'),
   /** As whom it must call us. */
   requireUser: user.optional(),
   /** As whom we call it. */
@@ -43,7 +45,24 @@ const retry = z
 /** Seconds without progress on the wire after which a try is given up. */
 const destinationTimeout = z.number().positive().default(30);
 const destination = z.discriminatedUnion('type', [
-  z.strictObject({ name, type: z.literal('dimse'), peer: name, retry, timeoutSeconds: destinationTimeout }),
+  z.strictObject({
+    name,
+    type: z.literal('dimse'),
+    peer: name,
+    retry,
+    timeoutSeconds: destinationTimeout,
+    /** Ask that what was delivered is kept (storage commitment); what is not is sent again. */
+    commitment: z
+      .strictObject({
+        /** Where another AE answers for the archive. */
+        peer: name.optional(),
+        /** Seconds that the association of the request stays open for the answer; it may come on another at any time. */
+        waitSeconds: z.number().min(0).max(60).default(0),
+        /** Minutes after which it is asked for again, under a new transaction UID. */
+        overdueMinutes: z.number().positive().default(60),
+      })
+      .optional(),
+  }),
   z.strictObject({
     name,
     type: z.literal('dicomweb'),
@@ -62,6 +81,8 @@ const route = z.strictObject({
   /** Seconds of quiet after the last source instance until the study counts as complete. */
   completeAfterSeconds: z.number().nonnegative().default(30),
   models: z.array(name).min(1),
+  /** Who analyses: these models, or a worker from outside that takes the study's Unified Procedure Step (see `ups.outside`). */
+  worker: z.enum(['hilum', 'outside']).default('hilum'),
   /** Candidates that run after these on the same images; what they say is kept and compared, and goes nowhere. */
   shadow: z.array(name).default([]),
   /** Measure how much of the lungs a finding takes up, where `models` has a package with the purpose lungs. */
@@ -141,6 +162,26 @@ const shape = z.strictObject({
     .prefault({}),
   peers: z.array(peer).default([]),
   acceptUnknownPeers: z.enum(['never', 'loopback', 'always']).default('loopback'),
+  /** Unified Procedure Steps (docs/operations.md). */
+  ups: z
+    .strictObject({
+      /** Scheduled Workitem Codes of the steps that are orders for us; steps with other codes are only kept for others. */
+      claim: z.array(z.strictObject({ value: z.string().min(1).max(16), scheme: z.string().min(1).max(16) })).default([{ value: 'ANALYSIS', scheme: '99HILUM' }]),
+      /** Where results go of ordered analyses of images that no route takes. */
+      deliver: z.array(z.strictObject({ to: name })).default([]),
+      /** Routes whose worker is outside. */
+      outside: z
+        .strictObject({
+          /** Until a worker must have claimed the step. */
+          claimMinutes: z.number().positive().default(10),
+          /** Until it must have ended it. */
+          finishMinutes: z.number().positive().default(60),
+          /** What happens to a study that no worker claimed or finished: the route's own models judge it, or it is reported as failed. */
+          otherwise: z.enum(['analyze', 'fail']).default('analyze'),
+        })
+        .prefault({}),
+    })
+    .prefault({}),
   destinations: z.array(destination).default([]),
   /** Where studies are fetched from, when asked for or by a watch. */
   sources: z.array(sourceShape(name, retry)).default([]),
@@ -159,6 +200,7 @@ const shape = z.strictObject({
       when: { Modality: ['CR', 'DX'], BodyPartExamined: ['CHEST', 'THORAX', ''] },
       completeAfterSeconds: 30,
       models: ['opacity'],
+      worker: 'hilum',
       shadow: [],
       severity: true,
       deliver: [],
@@ -201,8 +243,14 @@ function checkReferences(settings: Settings, context: z.RefinementCtx): void {
     if (!peer) problem(['destinations', index, 'peer'], `there is no peer "${destination.peer}"`);
     else if (peer.host === undefined || peer.port === undefined)
       problem(['destinations', index, 'peer'], `peer "${peer.name}" has no host and port to call`);
+    const committing = destination.commitment?.peer;
+    if (committing !== undefined && !settings.peers.some(({ name: known, host, port: listening }) => known === committing && host !== undefined && listening !== undefined))
+      problem(['destinations', index, 'commitment', 'peer'], `there is no peer "${committing}" with host and port to call`);
   });
   checkSources(settings, KEYWORDS, problem);
+  settings.ups.deliver.forEach(({ to }, place) => {
+    if (!settings.destinations.some((destination) => destination.name === to)) problem(['ups', 'deliver', place, 'to'], `there is no destination "${to}"`);
+  });
   settings.routes.forEach((route, index) => {
     const named = [...route.models, ...route.shadow];
     named.forEach((model, place) => {

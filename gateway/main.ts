@@ -41,6 +41,7 @@ import { startHttpServer } from './http/server.ts';
 import { analyzeImage } from './pipeline/analysis.ts';
 import { closeStudy } from './pipeline/completion.ts';
 import { Indexer } from './pipeline/indexer.ts';
+import { answerCommitments, askForCommitments, notificationServices } from './pipeline/notifications.ts';
 import { JobQueue } from './pipeline/queue.ts';
 import { makeResults } from './pipeline/reporting.ts';
 import { shadowImage } from './pipeline/shadow.ts';
@@ -151,7 +152,12 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
     cleanup.add(scheduleDriftChecks({ check: () => drift.check(), minutes: () => current.drift.checkMinutes, log }));
   }
   const served = new Set<string>();
-  if (has('delivery')) await serveDestinations(first);
+  const notifications = { settings, dataSource, queue, blobs, isIndexing: () => indexer.backlog > 0, log };
+  if (has('delivery')) {
+    await serveDestinations(first);
+    await askForCommitments(notifications);
+  }
+  if (has('intake')) await answerCommitments(notifications);
   const dimse = has('intake') ? await listenDimse() : undefined;
   const webRoot = has('web') ? await buildPage(log) : undefined;
   const health = { live: () => live(analyzer), ready: () => ready(dataSource, home, first, analyzer) };
@@ -244,6 +250,7 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
   async function listenDimse(): Promise<DimseServer> {
     const server = await startDimseServer({
       settings: first, receiver, log,
+      services: notificationServices(notifications),
       metrics: {
         association: (outcome) => metrics.associations.inc({ outcome }),
         stored: (status, bytes, milliseconds) => {

@@ -51,10 +51,12 @@ export class DeliveriesRepository {
     return row?.next ?? null;
   }
 
-  async delivered(id: string, studyInstanceUid: string, deliveredSopInstanceUid: string): Promise<void> {
+  /** @param toCommit the destination is to be asked to answer for it (commitments.repository.ts) */
+  async delivered(id: string, studyInstanceUid: string, deliveredSopInstanceUid: string, toCommit: boolean): Promise<void> {
     await this.#update(studyInstanceUid,
-      `update deliveries set state = 'delivered', attempts = attempts + 1, delivered_at = now(), delivered_sop_instance_uid = $2, last_error = null where id = $1`,
-      [id, deliveredSopInstanceUid]);
+      `update deliveries set state = 'delivered', attempts = attempts + 1, delivered_at = now(), delivered_sop_instance_uid = $2, last_error = null,
+         commitment = case when $3 then 'wanted' end where id = $1`,
+      [id, deliveredSopInstanceUid, toCommit]);
   }
 
   /** @param nextAttemptAt null: no further try, it becomes a dead letter */

@@ -1,6 +1,7 @@
 // The index: a durable instance becomes rows. One transaction an instance, one study at a time.
 import type { DataSource, EntityManager } from 'typeorm';
 import { archiveInstance } from './archive-index.ts';
+import { endQuietPeriod } from './completion.repository.ts';
 import { num, personName, text, type Dataset } from './dicom/dataset.ts';
 import type { InstanceOrigin } from './entities/instance.ts';
 import { patientContradiction } from './identity.ts';
@@ -183,7 +184,7 @@ async function indexIn(transaction: EntityManager, request: IndexRequest): Promi
     instanceId: instance.blobId,
     studyInstanceUid,
     analyze: newest && study !== undefined && study.conflict === null && request.frames > 0 && request.route !== undefined,
-    dueAt: study?.due_at ?? null,
+    dueAt: (study?.due_at && (await endQuietPeriod(transaction, studyInstanceUid))) ?? study?.due_at ?? null,
   };
 }
 

@@ -26,6 +26,7 @@ export async function deliverDue(destinationName: string, options: DeliveryOptio
   const { settings, deliveries, queue, log } = options;
   const destination = settings().destinations.find(({ name }) => name === destinationName);
   if (!destination) return; // removed from the settings: its deliveries wait until it is back, and `doctor` tells of them
+  const wantsCommitment = destination.type === 'dimse' && destination.commitment !== undefined;
   await queue.takeOver(destinationName);
   for (let due = await deliveries.due(destinationName, BATCH); due.length > 0; due = await deliveries.due(destinationName, BATCH)) {
     const client = openDestination(destination, settings(), log);
@@ -36,7 +37,7 @@ export async function deliverDue(destinationName: string, options: DeliveryOptio
         if (!delivery) continue;
         open.delete(outcome.sopInstanceUid);
         if (outcome.status === 'delivered') {
-          await deliveries.delivered(delivery.id, delivery.studyInstanceUid, outcome.deliveredSopInstanceUid);
+          await deliveries.delivered(delivery.id, delivery.studyInstanceUid, outcome.deliveredSopInstanceUid, wantsCommitment);
           options.onDelivery?.(destinationName, 'delivered', (Date.now() - delivery.createdAt.getTime()) / 1000);
           log.info({ destination: destinationName, study: delivery.studyInstanceUid, instance: outcome.deliveredSopInstanceUid, detail: outcome.detail }, 'delivered');
         } else await tryLater(delivery, outcome.detail, destination.retry, destinationName, options, outcome.permanent);
@@ -50,6 +51,7 @@ export async function deliverDue(destinationName: string, options: DeliveryOptio
     } finally {
       await client.close();
     }
+    if (wantsCommitment) await queue.send('commit', { destination: destinationName });
   }
   const next = await deliveries.nextDue(destinationName);
   if (next) await queue.send('deliver', { destination: destinationName }, { startAfter: next });

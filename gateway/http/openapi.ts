@@ -95,7 +95,7 @@ const detail = {
           regions: { description: 'In pixels of the stored image, from its top-left corner', ...list({ x: number, y: number, width: number, height: number, label: text, score: number, trackingUid: text }) } }),
         results: list({ kind: text, model: { type: 'object', properties: { name: text, version: text } }, sopInstanceUid: text, seriesInstanceUid: text, sopClassUid: text, sourceSopInstanceUid: nullable('string'), alternativeTo: nullable('string'),
           createdAt: text, current: { type: 'boolean' }, predecessor: nullable('string') }),
-        deliveries: list({ destination: text, sopInstanceUid: text, status: text, attempts: integer, lastError: nullable('string'), nextAttemptAt: nullable('string'), deliveredAt: nullable('string') }),
+        deliveries: list({ destination: text, sopInstanceUid: text, status: text, attempts: integer, lastError: nullable('string'), nextAttemptAt: nullable('string'), deliveredAt: nullable('string'), commitment: nullable('string') }),
       },
     },
   ],

@@ -13,8 +13,16 @@ export interface Jobs {
   close: { studyInstanceUid: string };
   /** Make the results of a closed study whose images are analysed. */
   report: { workitemId: string };
+  /** Take an analysis that a caller ordered as a Unified Procedure Step. */
+  order: { stepUid: string };
+  /** See what has become of a study that waits for a worker from outside. */
+  outside: { workitemId: string };
   /** Send what is due at a destination. */
   deliver: { destination: string };
+  /** Answer a storage commitment request. */
+  commitment: { id: string };
+  /** Ask a destination to answer for what it has taken. */
+  commit: { destination: string };
   /** Fetch what is due of a source. */
   fetch: { source: string };
 }
@@ -71,7 +79,7 @@ export class JobQueue {
   /** @param alone no other process works on this database: what a process that died left running goes on at once */
   async start(destinations: string[], alone: boolean): Promise<void> {
     await this.#boss.start();
-    for (const name of ['analyze', 'shadow', 'close', 'report'] as const) await this.#create(name);
+    for (const name of ['analyze', 'shadow', 'close', 'report', 'commitment', 'commit', 'order', 'outside'] as const) await this.#create(name);
     for (const destination of destinations) await this.addDestination(destination);
     if (alone) await this.#boss.getDb().executeSql(`update pgboss.job set state = 'retry', start_after = now() where state in ('active', 'retry')`);
   }

@@ -120,7 +120,7 @@ export class PostgresWorklist implements WorklistSource {
       const results = await transaction.find<Result>('Result', { where: { studyInstanceUid }, order: { createdAt: 'ASC', sopInstanceUid: 'ASC' } });
       const deliveries: Delivery[] = await transaction.query(
         `select destination, deliveries.sop_instance_uid as "sopInstanceUid", state, attempts, last_error as "lastError",
-           next_attempt_at as "nextAttemptAt", delivered_at as "deliveredAt", delivered_sop_instance_uid as "deliveredSopInstanceUid"
+           next_attempt_at as "nextAttemptAt", delivered_at as "deliveredAt", delivered_sop_instance_uid as "deliveredSopInstanceUid", commitment
          from deliveries join results using (sop_instance_uid) where study_instance_uid = $1 order by deliveries.id`,
         [studyInstanceUid],
       );
@@ -140,6 +140,7 @@ export class PostgresWorklist implements WorklistSource {
           lastError: delivery.lastError,
           nextAttemptAt: delivery.state === 'pending' ? delivery.nextAttemptAt.toISOString() : null,
           deliveredAt: delivery.deliveredAt?.toISOString() ?? null,
+          commitment: delivery.commitment,
         })),
       };
     });

@@ -127,6 +127,8 @@ export interface StudyDelivery {
   lastError: string | null;
   nextAttemptAt: string | null;
   deliveredAt: string | null;
+  /** Whether the destination answers for it (storage commitment): wanted, requested, committed or failed; null where it is not asked. */
+  commitment: string | null;
 }
 
 export interface StudyDetail extends WorklistEntry {

@@ -47,8 +47,8 @@ function positive(): StudyDetail {
       { ...result, kind: 'overlay', sopInstanceUid: OVERLAY, sopClassUid: '1.2.840.10008.5.1.4.1.1.7', sourceSopInstanceUid: SOP },
     ],
     deliveries: [
-      { destination: 'pacs', sopInstanceUid: '2.25.88.3', status: 'delivered', attempts: 1, lastError: null, nextAttemptAt: null, deliveredAt: base.receivedAt },
-      { destination: 'pacs', sopInstanceUid: OVERLAY, status: 'pending', attempts: 3, lastError: 'A700: Refused: Out of Resources', nextAttemptAt: base.receivedAt, deliveredAt: null },
+      { destination: 'pacs', sopInstanceUid: '2.25.88.3', status: 'delivered', attempts: 1, lastError: null, nextAttemptAt: null, deliveredAt: base.receivedAt, commitment: null },
+      { destination: 'pacs', sopInstanceUid: OVERLAY, status: 'pending', attempts: 3, lastError: 'A700: Refused: Out of Resources', nextAttemptAt: base.receivedAt, deliveredAt: null, commitment: null },
     ],
   };
 }
