@@ -120,10 +120,10 @@ describe('STOW-RS', () => {
     ['an empty body', { body: '' }, 400, /no boundary/],
     ['a Content-Type without a boundary', { type: 'multipart/related; type="application/dicom"' }, 400, /boundary/],
     ['a study that is no UID', { study: 'abc' }, 400, /not a UID/],
-    ['metadata with bulk data', { type: 'multipart/related; type="application/dicom+json"; boundary=limit' }, 415, /application\/dicom/],
+    ['pictures', { type: 'multipart/related; type="image/jpeg"; boundary=limit' }, 415, /beside its metadata/],
     ['form data', { type: 'multipart/form-data; boundary=limit' }, 415, /multipart\/related/],
     ['a compressed body', { headers: { 'Content-Encoding': 'gzip' } }, 415, /gzip/],
-    ['callers that take only XML', { headers: { Accept: 'application/dicom+xml' } }, 406, /dicom\+json/],
+    ['callers that take only HTML', { headers: { Accept: 'text/html' } }, 406, /dicom\+json/],
   ];
   for (const [what, request, status, why] of refused)
     it(`refuses ${what} with ${status}, says why, and keeps nothing`, async () => {
