@@ -13,6 +13,7 @@ interface Entry {
 }
 const byTag = new Map<string, Entry>();
 const byKeyword = new Map<string, string>();
+let byLowerCase: Map<string, string> | undefined;
 
 for (const { tag, vr, name } of Object.values(dcmjs.data.DicomMetaDictionary.nameMap)) {
   const hex = tag.slice(1, 5) + tag.slice(6, 10);
@@ -31,6 +32,12 @@ export function tagOf(keyword: string): string {
 
 export function isKeyword(keyword: string): boolean {
   return byKeyword.has(keyword);
+}
+
+/** The keyword that somebody who wrote it in other letters meant: patientId, PatientId. */
+export function keywordInAnyCase(text: string): string | undefined {
+  byLowerCase ??= new Map([...byKeyword.keys()].map((keyword) => [keyword.toLowerCase(), keyword]));
+  return byLowerCase.get(text.toLowerCase());
 }
 
 export function keywordOf(tag: string): string | undefined {
