@@ -20,7 +20,7 @@ export interface IndexRequest {
   /** Why none takes an image; null where one does, or where there is no image. */
   noRouteReason: string | null;
   /** It comes as an earlier study of a patient: a study that is nothing else waits for nobody. */
-  prior: boolean;
+  prior?: boolean;
   /** Seconds of quiet until its study counts as complete. */
   completeAfterSeconds: number;
   /** Offset of the source's clock: +0100. */
@@ -120,7 +120,7 @@ export class IntakeRepository {
   async blobs(after: string | undefined, limit: number): Promise<{ id: string; digest: string; kind: 'instance' | 'result' }[]> {
     return this.#dataSource.query(
       `select id, digest, kind from (
-         select id, digest, 'instance' as kind from instances union all select blob, digest, 'result' from results) as known
+         select id, digest, 'instance' as kind from instances union all select blob, digest, 'result' from results where kind <> 'outside') as known
        where $1::uuid is null or id > $1::uuid order by id limit $2`,
       [after ?? null, limit],
     );
@@ -230,7 +230,7 @@ async function findConflict(transaction: EntityManager, request: IndexRequest, p
  * The study as its newest image describes it; a result that comes back, an older version, or an image that contradicts the patient
  * describes nothing.
  */
-async function upsertStudy(transaction: EntityManager, { instance, prior }: IndexRequest, describes: boolean): Promise<void> {
+async function upsertStudy(transaction: EntityManager, { instance, prior = false }: IndexRequest, describes: boolean): Promise<void> {
   const dataset = instance.header.dataset;
   const of = (keyword: string): string | null => text(dataset, keyword) ?? null;
   await transaction.query(

@@ -50,6 +50,11 @@ export class WatchesRepository {
     await this.#dataSource.query(`delete from watched_studies where source = $1 and last_seen_at < now() - ${KEEP}`, [source]);
   }
 
+  /** A round that was broken off, by nobody's fault. */
+  async giveBack(source: string): Promise<void> {
+    await this.#dataSource.query('update watches set next_at = now() where source = $1', [source]);
+  }
+
   async failed(source: string, reason: string, pauseSeconds: number): Promise<void> {
     await this.#dataSource.query(
       `update watches set next_at = now() + make_interval(secs => $2), failures = failures + 1, last_error = $3 where source = $1`,

@@ -1,14 +1,10 @@
 // The worklist over HTTP: /api/worklist and /api/studies/{uid}.
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import { continueBody } from '../http/answer.ts';
 import { HttpError } from '../http/errors.ts';
+import { readJson } from '../http/read-json.ts';
 import { requireUid } from '../dicomweb/uid-path.ts';
 import { READING_STATES, type WorklistSource } from './worklist.ts';
-
-/** A body that is one word long needs no more. */
-const MAX_BODY_BYTES = 16 * 1024;
-const BODY_MILLISECONDS = 10_000;
 
 const page = z.object({
   limit: z.coerce.number().int().min(1).max(1000).default(100),
@@ -37,31 +33,7 @@ export async function showStudy(request: Request, response: Response, worklist: 
 /** PATCH /api/studies/{uid} `{ "reading": "unread" | "claimed" | "read" }`: the study as it is after that. */
 export async function changeStudy(request: Request, response: Response, worklist: WorklistSource): Promise<void> {
   const uid = requireUid(request, 'study');
-  if (!/^application\/(merge-patch\+)?json\b/i.test(request.headers['content-type'] ?? ''))
-    throw new HttpError(415, 'The change is sent as application/json.');
   const { reading } = change.parse(await readJson(request, response));
   if (!(await worklist.setReading(uid, reading))) throw new HttpError(404, 'There is no such study.');
   await showStudy(request, response, worklist);
-}
-
-async function readJson(request: Request, response: Response): Promise<unknown> {
-  continueBody(request, response);
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  // A caller that sends a few bytes a minute must not hold the connection.
-  const timer = setTimeout(() => request.destroy(), BODY_MILLISECONDS);
-  try {
-    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-      bytes += chunk.length;
-      if (bytes > MAX_BODY_BYTES) throw new HttpError(413, `The change is longer than ${MAX_BODY_BYTES} bytes.`);
-      chunks.push(chunk);
-    }
-  } finally {
-    clearTimeout(timer);
-  }
-  try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown;
-  } catch (error) {
-    throw new HttpError(400, 'The change is not JSON.', {}, { cause: error });
-  }
 }
