@@ -3,13 +3,20 @@ import express, { type Express, type NextFunction, type Request, type Response }
 import type { Logger } from 'pino';
 import { Gauge, type Registry } from 'prom-client';
 import type { Settings } from '../../config/settings.ts';
+import type { Archive } from '../../storage/archive.ts';
 import type { IndexOutcome } from '../../storage/intake.repository.ts';
 import type { Spool } from '../../storage/spool.ts';
+import type { RetrieveOptions } from '../dicomweb/instance-file.ts';
 import { renderInstance } from '../dicomweb/rendered.ts';
 import type { DicomwebSource } from '../dicomweb/source.ts';
 import type { InstanceReceiver } from '../dicomweb/stow-parts.ts';
 import { storeInstances } from '../dicomweb/stow-rs.ts';
+import { retrieveBulkData, retrieveBulkValue } from '../dicomweb/wado-bulkdata.ts';
+import { retrieveFrames, retrievePixelData } from '../dicomweb/wado-frames.ts';
+import { retrieveInstances } from '../dicomweb/wado-instances.ts';
+import { retrieveMetadata } from '../dicomweb/wado-metadata.ts';
 import { retrieveInstance, retrieveStudyMetadata } from '../dicomweb/wado-rs.ts';
+import type { Transcoder } from '../transcode/transcoder.ts';
 import type { ComparisonSource } from '../comparison/comparison.ts';
 import { showComparison } from '../comparison/http.ts';
 import { showDrift } from '../drift/http.ts';
@@ -40,6 +47,8 @@ export interface HttpOptions {
   /** Resolves once the instance can be found in the database; never waited for longer than two seconds. */
   indexed(blobId: string): Promise<IndexOutcome | undefined>;
   dicomweb: DicomwebSource;
+  archive?: Archive;
+  transcoder?: Transcoder;
   worklist: WorklistSource;
   events: WorklistEvents;
   drift: DriftSource;
@@ -83,6 +92,8 @@ export async function createApp(options: HttpOptions): Promise<{ app: Express; s
   app.get('/api/events', (request, response) => streams.connect(request, response));
 
   app.post(['/dicomweb/studies', '/dicomweb/studies/:study'], (request, response) => storeInstances(request, response, options));
+  const { archive, transcoder } = options;
+  if (archive && transcoder) retrieveRoutes(app, { archive, transcoder });
   app.get('/dicomweb/studies/:study/metadata', (request, response) => retrieveStudyMetadata(request, response, dicomweb));
   const instance = '/dicomweb/studies/:study/series/:series/instances/:instance';
   app.get(instance, (request, response) => retrieveInstance(request, response, dicomweb));
@@ -95,6 +106,20 @@ export async function createApp(options: HttpOptions): Promise<{ app: Express; s
     await answerError(error, request, response, log);
   });
   return { app, streams };
+}
+
+/** At all three levels (PS3.18 table 10.4.1-1), and what only an instance has. */
+function retrieveRoutes(app: Express, options: RetrieveOptions): void {
+  const study = '/dicomweb/studies/:study';
+  const series = `${study}/series/:series`;
+  const instance = `${series}/instances/:instance`;
+  const levels = [study, series, instance];
+  app.get(levels, (request, response) => retrieveInstances(request, response, options));
+  app.get(levels.map((level) => `${level}/metadata`), (request, response) => retrieveMetadata(request, response, options));
+  app.get(levels.map((level) => `${level}/bulkdata`), (request, response) => retrieveBulkData(request, response, options));
+  app.get(levels.map((level) => `${level}/pixeldata`), (request, response) => retrievePixelData(request, response, options));
+  app.get(`${instance}/bulkdata/*path`, (request, response) => retrieveBulkValue(request, response, options));
+  app.get(`${instance}/frames/:frames`, (request, response) => retrieveFrames(request, response, options));
 }
 
 function openStreams(streams: EventStreams): Gauge {

@@ -36,8 +36,11 @@ const TITLES: Record<number, string> = {
   406: 'Not Acceptable',
   408: 'Request Timeout',
   409: 'Conflict',
+  410: 'Gone',
+  412: 'Precondition Failed',
   413: 'Content Too Large',
   415: 'Unsupported Media Type',
+  416: 'Range Not Satisfiable',
   421: 'Misdirected Request',
   500: 'Internal Server Error',
   503: 'Service Unavailable',
@@ -54,7 +57,8 @@ const REFUSAL_STATUS: Record<RefusalKind, number> = {
 
 /** What to answer when a handler throws. An error that is nobody's fault but ours keeps its words for the log. */
 export function problemOf(error: unknown): { problem: Problem; headers: Record<string, string>; unexpected: boolean } {
-  if (error instanceof HttpError) return expected(error.status, error.message, error.headers);
+  // A handler that finds the fault on our side says so to the caller, and to the log.
+  if (error instanceof HttpError) return { ...expected(error.status, error.message, error.headers), unexpected: error.status === 500 };
   if (error instanceof IntakeRefusal) {
     const status = REFUSAL_STATUS[error.kind];
     return expected(status, error.message, status === 503 ? { 'Retry-After': String(RETRY_AFTER_SECONDS) } : {});

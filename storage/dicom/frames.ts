@@ -13,7 +13,7 @@ import { swapWords } from './vr.ts';
 /** No frame of a radiograph comes near; more would not fit into memory beside its decoded form. */
 const MAX_FRAME_BYTES = 2 ** 30;
 
-interface Fragment {
+export interface Fragment {
   /** Of the item's tag from the start of the file. */
   offset: number;
   /** Of the value. */
@@ -45,22 +45,32 @@ export async function readFrame(file: Part10, frame: number): Promise<Uint8Array
 }
 
 async function readNative(file: Part10, pixelData: PixelData, frame: number): Promise<Uint8Array> {
-  const bits = bitsAllocated(file.dataset, pixelData);
-  const frameBits = samplesOfFrame(file.dataset) * bits;
-  if (frameBits === 0) throw new DicomFormatError('Rows or Columns is missing or zero', pixelData.offset);
-  if (frameBits % 8 !== 0 && frame > 1) throw new DicomFormatError('frames do not begin at whole bytes', pixelData.offset);
-  const length = Math.ceil(frameBits / 8);
-  const start = (frame - 1) * length;
+  const { start, length } = nativeFrame(file, frame);
   expectSize(length, frame, pixelData);
-  if (start + length > pixelData.length)
-    throw new DicomFormatError(`frame ${frame} needs ${start + length} bytes, there are ${pixelData.length}`, pixelData.offset);
   if (!transferSyntax(file.transferSyntaxUid).bigEndian) return readRange(file, pixelData.offset + start, length);
   // Big endian: samples of 8 bits in OW are swapped in pairs, across the end of a frame of odd length as well.
+  const bits = bitsAllocated(file.dataset, pixelData);
   const word = bits > 16 ? bits / 8 : bits > 8 || pixelData.vr === 'OW' ? 2 : 1;
   const from = start - (start % word);
   const to = Math.min(Math.ceil((start + length) / word) * word, pixelData.length);
   const words = await readRange(file, pixelData.offset + from, to - from);
   return swapWords(words, word).subarray(start - from, start - from + length);
+}
+
+/**
+ * Where a frame of native pixel data stands, in bytes from the start of the pixel data.
+ * @throws {DicomFormatError} when it is not whole bytes, or the pixel data is shorter than its attributes say
+ */
+export function nativeFrame(file: Part10, frame: number): { start: number; length: number } {
+  const pixelData = file.pixelData!;
+  const frameBits = samplesOfFrame(file.dataset) * bitsAllocated(file.dataset, pixelData);
+  if (frameBits === 0) throw new DicomFormatError('Rows or Columns is missing or zero', pixelData.offset);
+  if (frameBits % 8 !== 0 && frame > 1) throw new DicomFormatError('frames do not begin at whole bytes', pixelData.offset);
+  const length = Math.ceil(frameBits / 8);
+  const start = (frame - 1) * length;
+  if (start + length > pixelData.length)
+    throw new DicomFormatError(`frame ${frame} needs ${start + length} bytes, there are ${pixelData.length}`, pixelData.offset);
+  return { start, length };
 }
 
 function bitsAllocated(dataset: Dataset, pixelData: PixelData): number {
@@ -143,7 +153,7 @@ async function startsByCodestream(file: Part10, fragments: Fragment[], frames: n
 }
 
 /** All items of the encapsulated pixel data; the first is the Basic Offset Table. They were checked when the header was read. */
-async function listFragments(file: Part10, pixelData: PixelData): Promise<Fragment[]> {
+export async function listFragments(file: Part10, pixelData: Pick<PixelData, 'offset' | 'length'>): Promise<Fragment[]> {
   const read = await headerSource(file);
   try {
     const list: Fragment[] = [];

@@ -12,8 +12,11 @@ import type { InstanceReceiver } from '../../gateway/dicomweb/stow-parts.ts';
 import type { DriftReport } from '../../gateway/drift/report.ts';
 import type { HttpOptions } from '../../gateway/http/app.ts';
 import { startHttpServer, type HttpServer } from '../../gateway/http/server.ts';
+import { DatasetTranscoder } from '../../gateway/transcode/dataset-transcoder.ts';
+import type { Archive, ArchivedInstance, Selection } from '../../storage/archive.ts';
 import { BlobStore } from '../../storage/blobs.ts';
-import { dataset, type Dataset } from '../../storage/dicom/dataset.ts';
+import { dataset, num, text, type Dataset } from '../../storage/dicom/dataset.ts';
+import { frameCount } from '../../storage/dicom/frames.ts';
 import { writePart10 } from '../../storage/dicom/write.ts';
 import { Journal } from '../../storage/journal.ts';
 import { Receiver, type DurableInstance, type ReceiveContext } from '../../storage/receive.ts';
@@ -21,7 +24,7 @@ import { Spool } from '../../storage/spool.ts';
 import { MemoryWorklist } from './memory-worklist.ts';
 
 /** Real intake into a folder; what is durable can be retrieved at once, without a database. */
-export class FolderStore implements InstanceReceiver, DicomwebSource {
+export class FolderStore implements InstanceReceiver, DicomwebSource, Archive {
   /** Read at each instance, so that a test can take the room away. */
   readonly limits = { instanceBytes: 2 ** 33, freeDiskBytes: 0, journalInstances: 10_000 };
   readonly contexts: ReceiveContext[] = [];
@@ -61,12 +64,50 @@ export class FolderStore implements InstanceReceiver, DicomwebSource {
     return found && { path: found.header.path, transferSyntaxUid: found.header.transferSyntaxUid, bytes: found.bytes };
   }
 
+  /** Searches are tested on Postgres, which they are written for. */
+  search(): AsyncIterable<Dataset> {
+    throw new Error('this store cannot be searched');
+  }
+
+  async *select(selection: Selection): AsyncGenerator<ArchivedInstance> {
+    for await (const { instance } of this.headers(selection)) yield instance;
+  }
+
+  async *headers(selection: Selection): AsyncGenerator<{ instance: ArchivedInstance; header: Dataset }> {
+    const found = [...this.#instances.values()].filter((instance) => isSelected(instance, selection));
+    const numbers = ({ header, sopInstanceUid }: DurableInstance): [number, number, string] => [num(header.dataset, 'SeriesNumber') ?? 0, num(header.dataset, 'InstanceNumber') ?? 0, sopInstanceUid];
+    found.sort((a, b) => compare(numbers(a), numbers(b)));
+    for (const instance of found) yield { instance: archived(instance), header: instance.header.dataset };
+  }
+
+  /** As when it is deleted: searches and retrieves do not see it any more; its file stays. */
+  forget(sopInstanceUid: string): void {
+    for (const [key, instance] of this.#instances) if (instance.sopInstanceUid === sopInstanceUid) this.#instances.delete(key);
+  }
+
   /** How many files there are, of instances, of parts of instances, and of the journal. */
   async kept(): Promise<{ blobs: number; incoming: number; journal: number }> {
     const count = async (folder: string, ending: string): Promise<number> =>
       (await readdir(join(this.#home, folder), { recursive: true }).catch(() => [])).filter((name) => name.endsWith(ending)).length;
     return { blobs: await count('blobs', '.dcm'), incoming: await count('incoming', ''), journal: await count('journal', '.json') };
   }
+}
+
+function isSelected(instance: DurableInstance, { patientId, studyInstanceUids, seriesInstanceUids, sopInstanceUids }: Selection): boolean {
+  const among = (values: readonly string[] | undefined, value: string): boolean => values === undefined || values.includes(value);
+  return (
+    (patientId === undefined || text(instance.header.dataset, 'PatientID') === patientId) &&
+    among(studyInstanceUids, instance.studyInstanceUid) && among(seriesInstanceUids, instance.seriesInstanceUid) && among(sopInstanceUids, instance.sopInstanceUid)
+  );
+}
+
+function compare(a: [number, number, string], b: [number, number, string]): number {
+  return a[0] - b[0] || a[1] - b[1] || (a[2] < b[2] ? -1 : 1);
+}
+
+function archived({ header, bytes, digest, studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid }: DurableInstance): ArchivedInstance {
+  const { path, transferSyntaxUid, pixelData, dataset: elements } = header;
+  return { studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid, transferSyntaxUid, path, bytes, frames: pixelData ? frameCount(elements) : 0, digest };
 }
 
 function keyOf(study: string, series: string, sop: string): string {
@@ -92,12 +133,15 @@ export async function startTestGateway(options: Partial<HttpOptions> = {}): Prom
   const log = pino({ level: 'info' }, { write: (line: string) => void logged.push(line) });
   const store = await FolderStore.open(folder, log);
   const settings = settingsSchema.parse({ http: { port: 0 }, limits: { drainSeconds: 2 } });
+  const transcoder = new DatasetTranscoder();
   const server = await startHttpServer({
     settings,
     receiver: store,
     spool: store.spool,
     indexed: async () => undefined,
     dicomweb: store,
+    archive: store,
+    transcoder,
     worklist,
     events: worklist,
     drift: { report: async () => STEADY },
@@ -111,6 +155,7 @@ export async function startTestGateway(options: Partial<HttpOptions> = {}): Prom
   });
   const close = async (): Promise<void> => {
     await server.drain();
+    await transcoder.close();
     await rm(folder, { recursive: true, force: true });
   };
   return { url: `http://127.0.0.1:${server.port}`, server, store, worklist, logged, close };
