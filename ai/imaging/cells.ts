@@ -30,7 +30,8 @@ export async function decodeCells(bytes: Uint8Array, transferSyntaxUid: string, 
   if (NATIVE.has(transferSyntaxUid)) {
     const needed = nativeFrameBytes(d);
     if (bytes.length < needed) throw new Error(`it has ${bytes.length} bytes, not the ${needed} that its size needs`);
-    const own = bytes.subarray(0, needed);
+    // Not a Buffer, whose slice() would be no copy.
+    const own = new Uint8Array(bytes.buffer, bytes.byteOffset, needed);
     if (photometric === 'YBR_FULL_422') return { bytes: bytesOf(expand422(wide(own, d), pixels)), photometric: 'YBR_FULL', highBit };
     return { bytes: d.planar ? bytesOf(interleavePlanes(wide(own, d), pixels)) : own, photometric, highBit };
   }
