@@ -107,6 +107,12 @@ const shape = z.strictObject({
       auth: z.strictObject({ tokenFile: z.string() }).optional(),
     })
     .prefault({}),
+  dicomweb: z
+    .strictObject({
+      /** Matches in one answer to a search through all studies; the caller is told of more, and can ask for the next. */
+      maxResults: z.int().positive().default(10000),
+    })
+    .prefault({}),
   dimse: z
     .strictObject({ host: z.string().default('127.0.0.1'), port: port.default(11112), aeTitle: aeTitle.default('HILUM') })
     .prefault({}),

@@ -48,6 +48,11 @@ colour: red`);
     assert.deepEqual(problemsOf('routes: [ { name: chest, models: [opacity], shadow: [next, opacity] } ]'), ['/etc/hilum.yaml: routes[0].shadow[1]: model "opacity" is named twice in this route']);
   });
 
+  it('bound the answer to a search, which is never without matches', () => {
+    assert.equal(parseSettings('', undefined).dicomweb.maxResults, 10_000);
+    assert.match(problemsOf('dicomweb: { maxResults: 0 }')[0] ?? '', /dicomweb\.maxResults: /);
+  });
+
   it('say where YAML is broken', () => {
     assert.match(problemsOf('http: { port: 1')[0] ?? '', /^\/etc\/hilum\.yaml: .*line 1/);
   });
