@@ -1,13 +1,12 @@
 // Storage SCU: C-STORE of Part 10 files over one association (PS3.4 annex B, PS3.7 9.1.1). Datasets are streamed from disk as they
 // are; only where the peer takes nothing but Implicit VR Little Endian are they transcoded.
 import { createReadStream } from 'node:fs';
-import { Readable } from 'node:stream';
 import { readPart10 } from '../../storage/dicom/part10.ts';
-import { EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN } from '../../storage/dicom/uids.ts';
+import { rewriteDataset } from '../../storage/dicom/rewrite.ts';
+import { EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, transferSyntax } from '../../storage/dicom/uids.ts';
 import type { Association, PresentationContext } from './association.ts';
 import { COMMAND } from './command.ts';
 import { exchange } from './exchange.ts';
-import { toImplicitLittleEndian } from './transcode.ts';
 
 /** A Part 10 file to send, and what its file meta says. */
 export interface StorableFile {
@@ -61,8 +60,8 @@ export async function store(
  * The file's dataset without its file meta, in the transfer syntax of the context.
  * @throws {DicomFormatError} and what the file system throws, before anything is sent
  */
-export async function openDataset({ path, transferSyntaxUid }: StorableFile, { transferSyntax }: PresentationContext): Promise<AsyncIterable<Uint8Array>> {
-  const { datasetOffset } = await readPart10(path);
-  if (transferSyntax !== transferSyntaxUid) return Readable.from([await toImplicitLittleEndian(path, datasetOffset)]);
-  return createReadStream(path, { start: datasetOffset, highWaterMark: 256 * 1024 });
+export async function openDataset({ path, transferSyntaxUid }: StorableFile, context: PresentationContext): Promise<AsyncIterable<Uint8Array>> {
+  const file = await readPart10(path);
+  if (context.transferSyntax !== transferSyntaxUid) return rewriteDataset(file, transferSyntax(context.transferSyntax));
+  return createReadStream(path, { start: file.datasetOffset, highWaterMark: 256 * 1024 });
 }

@@ -12,7 +12,7 @@ import type { Dataset, DicomElement } from '../../storage/dicom/dataset.ts';
 import { frameCount, readFrame } from '../../storage/dicom/frames.ts';
 import { readPart10, readStart } from '../../storage/dicom/part10.ts';
 import type { Part10 } from '../../storage/dicom/part10.ts';
-import { elementHeader, itemHeader, rewriteDataset } from '../../storage/dicom/rewrite.ts';
+import { elementHeader, itemHeader, rewriteDataset, type Changes } from '../../storage/dicom/rewrite.ts';
 import { readFromFile, Window } from '../../storage/dicom/source.ts';
 import { EXPLICIT_VR_LITTLE_ENDIAN, transferSyntax } from '../../storage/dicom/uids.ts';
 import { swapWords } from '../../storage/dicom/vr.ts';
@@ -42,9 +42,8 @@ export class DatasetTranscoder implements Transcoder {
       throw new NotTranscodableError(`There is no way from ${transferSyntax(instance.transferSyntaxUid).name} to ${transferSyntax(to).name}.`);
     const file = await readPart10(instance.path, { transferSyntaxUid: instance.transferSyntaxUid });
     const target = transferSyntax(to);
-    const bitsAllocated = num(file.dataset, 'BitsAllocated') ?? 8;
     const asItIs = file.pixelData ? !file.pixelData.encapsulated && !target.encapsulated : !target.encapsulated;
-    const changes = asItIs ? { elements: new Map(), bitsAllocated } : { ...(await this.#changedPixels(file, to, signal)), bitsAllocated };
+    const changes = asItIs ? undefined : await this.#changedPixels(file, to, signal);
     const rewritten = rewriteDataset(file, target, changes, signal);
     return target.deflated ? deflated(rewritten, signal) : rewritten;
   }
@@ -71,7 +70,7 @@ export class DatasetTranscoder implements Transcoder {
   }
 
   /** The first frame is made before anything is sent: what cannot be transcoded is mostly known by then, and so is what follows it. */
-  async #changedPixels(file: Part10, to: string, signal: AbortSignal | undefined): Promise<{ elements: Map<string, DicomElement | undefined>; pixelData: AsyncIterable<Uint8Array> }> {
+  async #changedPixels(file: Part10, to: string, signal: AbortSignal | undefined): Promise<Changes> {
     const described = describeFor(file, to);
     const count = frameCount(file.dataset);
     const frames = transcodeFrames(this.#pool, file, described, numbersTo(count), to, signal);

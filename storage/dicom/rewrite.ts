@@ -2,6 +2,7 @@
 // but for the order of words; it is written while it is read, whatever its size.
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { num } from './dataset.ts';
 import type { DicomElement } from './dataset.ts';
 import { DatasetReader } from './dataset-reader.ts';
 import type { DatasetObserver, Encoding, ObservedValue } from './dataset-reader.ts';
@@ -16,9 +17,8 @@ export interface Changes {
   elements: ReadonlyMap<string, DicomElement | undefined>;
   /** The pixel data as a whole, its header included, in the new encoding; without it, native pixel data as it is. */
   pixelData?: AsyncIterable<Uint8Array>;
-  /** Of native pixel data: whether words of it are swapped in another byte order, and of how many bytes. */
-  bitsAllocated: number;
 }
+const NO_CHANGES: Changes = { elements: new Map() };
 
 type Piece = Uint8Array | { offset: number; length: number; swap: number } | 'pixel data';
 
@@ -31,10 +31,10 @@ const READ_BYTES = 256 * 1024;
  * @param file on disk, with the header that `readPart10` gave
  * @throws {DicomFormatError} where the file has changed since
  */
-export async function* rewriteDataset(file: Part10, target: Encoding, changes: Changes, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+export async function* rewriteDataset(file: Part10, target: Encoding, changes = NO_CHANGES, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
   const { deflated } = transferSyntax(file.transferSyntaxUid);
   const window = new Window(file.size);
-  const rewriter = new Rewriter(window, target, changes);
+  const rewriter = new Rewriter(window, target, changes, num(file.dataset, 'BitsAllocated') ?? 8);
   const reader = new DatasetReader(window, deflated ? 0 : file.datasetOffset, rewriter);
   const reading = reader.readDataset(file.encoding);
   await using handle = await open(file.path, 'r');
@@ -86,6 +86,8 @@ class Rewriter implements DatasetObserver {
   readonly #window: Window;
   readonly #target: Encoding;
   readonly #changes: Changes;
+  /** Of native pixel data, whose words are swapped in another byte order. */
+  readonly #bitsAllocated: number;
   readonly #added: [string, DicomElement][];
   #pieces: Piece[] = [];
   #literals: Uint8Array[] = [];
@@ -94,8 +96,9 @@ class Rewriter implements DatasetObserver {
   /** Within a sequence that is left out. */
   #muted = false;
 
-  constructor(window: Window, target: Encoding, changes: Changes) {
+  constructor(window: Window, target: Encoding, changes: Changes, bitsAllocated: number) {
     this.#window = window;
+    this.#bitsAllocated = bitsAllocated;
     this.#target = target;
     this.#changes = changes;
     this.#added = [...changes.elements].filter((entry): entry is [string, DicomElement] => entry[1] !== undefined);
@@ -184,16 +187,15 @@ class Rewriter implements DatasetObserver {
   }
 
   #pixelVr(vr: string, depth: number): string {
-    const words = depth === 0 && this.#changes.bitsAllocated > 8;
+    const words = depth === 0 && this.#bitsAllocated > 8;
     // OB says nothing of the order of bytes in a word, and some writers have it for words (PS3.5 A.2, A.3).
     if (words && this.#target.bigEndian) return 'OW';
     return vr === 'OB' || vr === 'OW' ? vr : words ? 'OW' : 'OB';
   }
 
   #pixelWord(vr: string, depth: number): number {
-    const { bitsAllocated } = this.#changes;
-    if (depth === 0 && bitsAllocated > 16) return bitsAllocated / 8;
-    return (depth === 0 && bitsAllocated > 8) || vr === 'OW' ? 2 : 1;
+    if (depth === 0 && this.#bitsAllocated > 16) return this.#bitsAllocated / 8;
+    return (depth === 0 && this.#bitsAllocated > 8) || vr === 'OW' ? 2 : 1;
   }
 
   #closeLiterals(): void {
