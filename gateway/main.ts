@@ -45,6 +45,7 @@ import { answerCommitments, askForCommitments, notificationServices } from './pi
 import { JobQueue } from './pipeline/queue.ts';
 import { makeResults } from './pipeline/reporting.ts';
 import { shadowImage } from './pipeline/shadow.ts';
+import { Sources } from './sources/sources.ts';
 import { PostgresWorklist } from './worklist/postgres-worklist.ts';
 
 export interface Gateway {
@@ -128,8 +129,10 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
   const distributions = new DriftRepository(dataSource);
   const drift = new DriftMonitor({ repository: distributions, settings: () => current.drift, models, log: log.child({ module: 'drift' }) });
 
+  const sources = new Sources({ settings, dataSource, queue, repository, log });
   const indexer = new Indexer({
     settings, repository, queue, journal, blobs, log,
+    isPrior: (instance) => sources.isPrior(instance),
     onIndexed: ({ outcome }) => metrics.indexed.inc({ outcome }),
   });
   cleanup.add(() => indexer.stop());
@@ -171,6 +174,7 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
     worklist: new PostgresWorklist(dataSource, () => current.worklist.order),
     drift,
     comparisons,
+    retrievals: sources,
     metrics: metrics.registry,
   });
   // Both doors close at once.
@@ -183,10 +187,13 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
   });
   observeComparisons(metrics.registry, () => comparisons.all());
   observeDrift(metrics.registry, () => distributions.comparisons(drift.names));
+  const servedSources = has('intake') ? await sources.serve(receiver, metrics.registry) : undefined;
+  if (servedSources) cleanup.add(() => servedSources.stop());
   cleanup.add(followSettings(first, {
     changed: (next, restart) => {
       current = next;
       dimse?.configure(next);
+      void servedSources?.changed().catch((error: unknown) => log.error({ err: error }, 'a new source could not be served'));
       if (has('delivery')) void serveDestinations(next).catch((error: unknown) => log.error({ err: error }, 'a new destination could not be served'));
       log.info({ restart }, restart.length > 0 ? 'settings reloaded; some keys count only after a restart' : 'settings reloaded');
     },
@@ -217,7 +224,10 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
       for (const { instanceId } of jobs) await shadowImage(instanceId, { ...shared, shadows, signal, log, analyzer: started, onShadow });
     });
     await queue.work('close', { batch: 20 }, async (jobs, { log }) => {
-      for (const { studyInstanceUid } of jobs) await closeStudy(studyInstanceUid, { ...shared, log });
+      for (const { studyInstanceUid } of jobs) {
+        await closeStudy(studyInstanceUid, { ...shared, log });
+        await sources.wantPriors(studyInstanceUid);
+      }
     });
     await queue.work('report', { concurrency: 2 }, async (jobs, { log }) => {
       for (const { workitemId } of jobs)

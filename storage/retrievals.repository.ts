@@ -1,6 +1,7 @@
 // Retrievals: one row for each study that is to be fetched from a source, with the state that decides whether and when it is tried.
 // waiting -> running -> completed | waiting again (a try failed, or the study grew meanwhile) | failed (given up).
 import type { DataSource, EntityManager } from 'typeorm';
+import type { Dataset } from './dicom/dataset.ts';
 
 /** `prior`: an earlier study of a patient, not to be analysed. `find-priors`: to ask for those of this study, each then a row of its own. */
 export type RetrievalPurpose = 'study' | 'prior' | 'find-priors';
@@ -71,6 +72,20 @@ export class RetrievalsRepository {
     });
   }
 
+  /** Asks for it where a route has taken the study, and never a second time. */
+  async requestForRouted(request: RetrievalRequest, enqueue: (transaction: EntityManager) => Promise<void>): Promise<void> {
+    await this.#dataSource.transaction(async (transaction) => {
+      const wanted: unknown[] = await transaction.query(
+        `select 1 from studies where study_instance_uid = $2 and route is not null and purpose is null
+           and not exists (select from retrievals where source = $1 and study_instance_uid = $2 and purpose = $3)`,
+        [request.source, request.studyInstanceUid, request.purpose],
+      );
+      if (wanted.length === 0) return;
+      await requestRetrieval(transaction, request);
+      await enqueue(transaction);
+    });
+  }
+
   async get(id: string): Promise<Retrieval | undefined> {
     const [row]: Retrieval[] = await this.#dataSource.query(`select ${COLUMNS} from retrievals where id = $1`, [id]);
     return row;
@@ -134,10 +149,19 @@ export class RetrievalsRepository {
   async known(studyInstanceUid: string): Promise<Set<string>> {
     const rows: { uid: string }[] = await this.#dataSource.query(
       `select sop_instance_uid as uid from instances where study_instance_uid = $1 and current
-       union select sop_instance_uid from results where study_instance_uid = $1`,
+       union select sop_instance_uid from results where study_instance_uid = $1 and deleted_at is null`,
       [studyInstanceUid],
     );
     return new Set(rows.map(({ uid }) => uid));
+  }
+
+  /** The header of the image that describes the study: the newest; undefined where there is none. */
+  async anyHeader(studyInstanceUid: string): Promise<Dataset | undefined> {
+    const [row]: { header: Dataset }[] = await this.#dataSource.query(
+      `select header from instances where study_instance_uid = $1 and current and origin = 'source' order by received_at desc limit 1`,
+      [studyInstanceUid],
+    );
+    return row?.header;
   }
 
   /** Whether what a C-MOVE of ours brings of this study comes as a prior: nobody wants the study for itself. */

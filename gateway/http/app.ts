@@ -22,6 +22,7 @@ import { showComparison } from '../comparison/http.ts';
 import { showDrift } from '../drift/http.ts';
 import type { DriftSource } from '../drift/report.ts';
 import { changeStudy, listWorklist, showStudy } from '../worklist/http.ts';
+import { listSources, requestRetrieve, showRetrieve, type RetrievalSource } from '../sources/http.ts';
 import type { WorklistEvents, WorklistSource } from '../worklist/worklist.ts';
 import { accessLog } from './access-log.ts';
 import { answer } from './answer.ts';
@@ -53,6 +54,7 @@ export interface HttpOptions {
   events: WorklistEvents;
   drift: DriftSource;
   comparisons: ComparisonSource;
+  retrievals: RetrievalSource;
   health: HealthSource;
   /** Asked at each request, so that a port picked at start is the one told. */
   about(): About;
@@ -89,6 +91,9 @@ export async function createApp(options: HttpOptions): Promise<{ app: Express; s
     .patch((request, response) => changeStudy(request, response, worklist));
   app.get('/api/models/:model/comparison', (request, response) => showComparison(request, response, options.comparisons));
   app.get('/api/drift', (request, response) => showDrift(request, response, options.drift));
+  app.get('/api/sources', (request, response) => listSources(request, response, options.retrievals));
+  app.post('/api/retrieve', (request, response) => requestRetrieve(request, response, options.retrievals));
+  app.get('/api/retrieve/:id', (request, response) => showRetrieve(request, response, options.retrievals));
   app.get('/api/events', (request, response) => streams.connect(request, response));
 
   app.post(['/dicomweb/studies', '/dicomweb/studies/:study'], (request, response) => storeInstances(request, response, options));

@@ -140,6 +140,33 @@ const drift = {
   },
 };
 
+const retrieval = {
+  type: 'object',
+  properties: {
+    id: { ...text, format: 'uuid' }, source: text, studyInstanceUid: text, purpose: oneOf('study', 'prior', 'find-priors'), priorTo: nullable('string'),
+    state: { ...oneOf('waiting', 'running', 'completed', 'failed'), description: 'failed: given up' }, attempts: integer,
+    instances: { ...nullable('integer'), description: 'That the source has of it; null until it was asked' }, fetched: integer,
+    refused: { ...integer, description: 'Instances that intake does not take' }, lastError: { ...nullable('string'), description: "The source's own words" }, requestedBy: text,
+    requestedAt: { ...text, format: 'date-time' }, nextAttemptAt: { ...nullable('string'), format: 'date-time' }, finishedAt: { ...nullable('string'), format: 'date-time' },
+  },
+};
+const retrieveRequest = {
+  type: 'object',
+  required: ['source', 'studyInstanceUid'],
+  additionalProperties: false,
+  properties: {
+    source: { ...text, description: 'Its name in the settings' }, studyInstanceUid: text,
+    purpose: { ...oneOf('study', 'prior'), default: 'study', description: 'A prior is neither analysed nor in the worklist' },
+    priors: { type: 'boolean', default: false, description: "Its priors as well, as the source's settings say which" },
+  },
+};
+const sourceList = {
+  type: 'object',
+  properties: {
+    sources: list({ name: text, type: oneOf('dimse', 'dicomweb'), watch: { ...nullable('object'), properties: { everySeconds: number, lastAnswerAt: nullable('string'), failures: integer, lastError: nullable('string') } } }),
+  },
+};
+
 export function openApi(version: string) {
   const health = { 200: json('Well', ref('Health')), 503: json('Not well; the checks say what', ref('Health')) };
   return {
@@ -152,6 +179,21 @@ export function openApi(version: string) {
       '/metrics': { get: { summary: 'Prometheus metrics', responses: { 200: { description: 'Metrics', content: { 'text/plain': {} } } } } },
       '/api/openapi.json': { get: { summary: 'This document', responses: { 200: json('OpenAPI 3.1', { type: 'object' }) } } },
       '/api/about': { get: { summary: 'Where to send studies', responses: { 200: json('AE title, port, version', ref('About')) } } },
+      '/api/sources': { get: { summary: 'Where studies can be fetched from, and how the watches do', responses: { 200: json('Sources', ref('SourceList')) } } },
+      '/api/retrieve': {
+        post: {
+          summary: 'Fetch a study from a source',
+          requestBody: { required: true, content: { 'application/json': { schema: ref('RetrieveRequest') } } },
+          responses: { 202: json('Asked for; Location tells where to ask how far it is', ref('Retrieval')), 400: problem, 413: problem, 415: problem, 422: problem },
+        },
+      },
+      '/api/retrieve/{id}': {
+        get: {
+          summary: 'How far a retrieval is',
+          parameters: [{ name: 'id', in: 'path', required: true, schema: { type: 'string', format: 'uuid' } }],
+          responses: { 200: json('The retrieval', ref('Retrieval')), 404: problem },
+        },
+      },
       '/api/worklist': {
         get: {
           summary: 'The worklist in reading order',
@@ -211,6 +253,9 @@ export function openApi(version: string) {
         About: { type: 'object', properties: { aeTitle: text, dimsePort: integer, version: text } },
         WorklistEntry: entry,
         DriftReport: drift,
+        Retrieval: retrieval,
+        RetrieveRequest: retrieveRequest,
+        SourceList: sourceList,
         ModelComparison: comparison,
         StudyDetail: detail,
       },

@@ -4,7 +4,7 @@ import { chromium, type Browser, type Page } from 'playwright-core';
 import { ensurePage } from '../../gateway/http/build-page.ts';
 import { startHttpServer, type HttpServer } from '../../gateway/http/server.ts';
 import { settingsSchema } from '../../config/settings.ts';
-import { MULTIPART, multipart, startTestGateway, STEADY, testInstance, type TestGateway } from '../support/http-gateway.ts';
+import { NO_SOURCES, MULTIPART, multipart, startTestGateway, STEADY, testInstance, type TestGateway } from '../support/http-gateway.ts';
 import { studyDetail } from '../support/memory-worklist.ts';
 import { findTool } from '../support/peers.ts';
 import type { SeverityAnswer, StudyDetail } from '../../gateway/worklist/worklist.ts';
@@ -230,6 +230,7 @@ describe('the worklist page in a browser', function () {
       events: gateway.worklist,
       drift: { report: async () => STEADY },
       comparisons: { report: async () => undefined },
+      retrievals: NO_SOURCES,
       health: { live: () => ({ ok: true, checks: {} }), ready: async () => ({ ok: true, checks: {} }) },
       about: () => ({ aeTitle: 'HILUM', dimsePort: 11112, version: '0.1.0' }),
       metrics: new Registry(),

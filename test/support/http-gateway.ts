@@ -114,6 +114,14 @@ function keyOf(study: string, series: string, sop: string): string {
   return `${study}/${series}/${sop}`;
 }
 
+/** Nothing can be fetched. */
+export const NO_SOURCES: HttpOptions['retrievals'] = {
+  sources: () => [],
+  watches: async () => [],
+  get: async () => undefined,
+  request: () => Promise.reject(new Error('there is no source')),
+};
+
 /** Nothing has drifted. */
 export const STEADY: DriftReport = { windowDays: 7, from: '2026-01-01', to: '2026-01-07', minImages: 100, drifted: false, models: [] };
 
@@ -146,6 +154,7 @@ export async function startTestGateway(options: Partial<HttpOptions> = {}): Prom
     events: worklist,
     drift: { report: async () => STEADY },
     comparisons: { report: async () => undefined },
+    retrievals: NO_SOURCES,
     health: { live: () => ({ ok: true, checks: {} }), ready: async () => ({ ok: true, checks: { database: { ok: true } } }) },
     about: () => ({ aeTitle: 'HILUM', dimsePort: 11112, version: '0.1.0' }),
     metrics: new Registry(),
