@@ -10,13 +10,12 @@ import { HttpError } from '../http/errors.ts';
 import { covers } from '../http/header-parameters.ts';
 import { sendBody } from '../http/response-body.ts';
 import { acceptedRanges } from './accept.ts';
+import { JSON_TYPE, XML_TYPE } from './model-types.ts';
 import { multipartBody, multipartType } from './multipart-writer.ts';
 import { parseSearch, type SearchResource } from './query-parameters.ts';
 import { serviceRoot } from './service-root.ts';
 import { requireUid } from './uid-path.ts';
 
-const JSON_TYPE = 'application/dicom+json';
-const XML_TYPE = 'application/dicom+xml';
 /** Read ahead of the answer, whose header says whether there are more: a page of any viewer, and a few hundred KB. */
 const MATCHES_AHEAD = 250;
 /** Matches are a few KB: gathered, they make fewer writes. */
