@@ -203,6 +203,7 @@ export class Association {
   /**
    * Sends a message; the dataset is read as fast as the peer takes it.
    * @throws {AssociationError} with the peer's A-ABORT as the reason where it sent one
+   * @throws what `dataset` throws; the association cannot go on then
    */
   async send(contextId: number, command: Command, dataset?: AsyncIterable<Uint8Array>): Promise<void> {
     const before = this.#sent;
@@ -219,6 +220,8 @@ export class Association {
       }
       await this.#sendFragments(held, { contextId, isCommand: false, isLast: true });
     } catch (error) {
+      // A dataset that could not be read to its end cannot be taken back either.
+      if (!(error instanceof AssociationError)) this.#wire.fail(new AssociationError('cancelled', 'a dataset broke off while it was sent', 0, { cause: error }));
       throw await this.#reasonFor(error);
     } finally {
       resolve();

@@ -29,7 +29,10 @@ export async function readIdentifier(dataset: IncomingDataset, transferSyntaxUid
   return parsePart10(Buffer.concat(parts), { transferSyntaxUid }).dataset;
 }
 
-/** A dataset as `send` and `respond` take it; in UTF-8 unless it says otherwise. */
-export async function* writeIdentifier(identifier: Dataset, transferSyntaxUid: string): AsyncGenerator<Uint8Array> {
-  yield writeDataset(identifier, transferSyntaxUid);
+/**
+ * A dataset as `send` and `respond` take it.
+ * @param characterSets in which its text is written, where they can hold it; else in UTF-8
+ */
+export async function* writeIdentifier(identifier: Dataset, transferSyntaxUid: string, characterSets?: readonly string[]): AsyncGenerator<Uint8Array> {
+  yield writeDataset(identifier, transferSyntaxUid, characterSets);
 }
