@@ -24,6 +24,7 @@ import { Journal } from '../storage/journal.ts';
 import { Receiver } from '../storage/receive.ts';
 import { Spool } from '../storage/spool.ts';
 import { ShadowRepository } from '../storage/shadow.repository.ts';
+import { StoredArchive } from '../storage/stored-archive.ts';
 import { StudyEvents } from '../storage/study-events.ts';
 import { WorkitemsRepository } from '../storage/workitems.repository.ts';
 import { deliverDue } from './delivery/delivery.ts';
@@ -121,6 +122,7 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
   const metrics = createMetrics();
   const blobs = new BlobStore(home, log);
   const journal = await Journal.open(home, log);
+  const archive = new StoredArchive(dataSource, blobs);
   const workitems = new WorkitemsRepository(dataSource);
   const deliveries = new DeliveriesRepository(dataSource);
   const shadows = new ShadowRepository(dataSource);
@@ -171,6 +173,7 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
     spool: new Spool(home, () => current.limits),
     indexed: (blobId) => indexer.indexed(blobId),
     dicomweb: new StoredObjects(dataSource, blobs),
+    archive,
     worklist: new PostgresWorklist(dataSource, () => current.worklist.order),
     drift,
     comparisons,

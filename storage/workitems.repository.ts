@@ -1,5 +1,6 @@
 // Workitems: from the images of a closed study to the rows of its results. SQL stands beside what it is for.
 import type { DataSource, EntityManager } from 'typeorm';
+import { archiveResult, refreshCounts } from './archive-index.ts';
 import type { Dataset } from './dicom/dataset.ts';
 import { keepSample, type DriftSample } from './drift.repository.ts';
 import type { LeftOutModel } from './entities/instance.ts';
@@ -67,7 +68,7 @@ export interface WorkitemContent {
   reports: Result[];
 }
 
-export type NewResult = Omit<Result, 'bytes' | 'current'> & { bytes: number };
+export type NewResult = Omit<Result, 'bytes' | 'current' | 'header' | 'transferSyntaxUid' | 'instanceNumber' | 'returned' | 'deletedAt'> & { bytes: number; header: Dataset };
 export interface NewDelivery {
   sopInstanceUid: string;
   destination: string;
@@ -233,6 +234,7 @@ export class WorkitemsRepository {
       if (done.length === 0) return; // another run of this job was quicker
       await transaction.query('update results set current = false where study_instance_uid = $1', [workitem.studyInstanceUid]);
       for (const result of results) await insertResult(transaction, workitem.id, result);
+      await refreshCounts(transaction, workitem.studyInstanceUid);
       for (const delivery of deliveries)
         await transaction.query(
           `insert into deliveries (sop_instance_uid, destination, state, created_at, next_attempt_at, deadline_at)
@@ -251,15 +253,17 @@ async function insertResult(transaction: EntityManager, workitem: string, result
   // The overlay of an image that did not change is the one that was made before: it becomes current again.
   await transaction.query(
     `insert into results (sop_instance_uid, study_instance_uid, series_instance_uid, sop_class_uid, kind, source_sop_instance_uid,
-       alternative_to, predecessor, blob, digest, bytes, model_name, model_version, model_sha256, current, created_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, true, $15)
+       alternative_to, predecessor, blob, digest, bytes, model_name, model_version, model_sha256, current, created_at, header, frames, instance_number, returned)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, true, $15, $16::jsonb, $17, dicom_integer($16::jsonb #>> '{00200013,Value,0}'),
+       exists (select from instances where instances.sop_instance_uid = $1))
      on conflict (sop_instance_uid) do update set current = true`,
     [
       result.sopInstanceUid, result.studyInstanceUid, result.seriesInstanceUid, result.sopClassUid, result.kind, result.sourceSopInstanceUid,
       result.alternativeTo, result.predecessor, result.blob, result.digest, result.bytes, result.modelName, result.modelVersion,
-      result.modelSha256, result.createdAt,
+      result.modelSha256, result.createdAt, JSON.stringify(result.header), result.frames,
     ],
   );
+  await archiveResult(transaction, result.sopInstanceUid);
   await transaction.query('insert into workitem_results (workitem, sop_instance_uid) values ($1, $2) on conflict do nothing', [workitem, result.sopInstanceUid]);
 }
 

@@ -1,0 +1,20 @@
+// A statement that grows piece by piece, and the values that it speaks of.
+
+export interface Statement {
+  sql: string;
+  parameters: unknown[];
+}
+
+export class Parameters {
+  readonly values: unknown[];
+
+  constructor(values: readonly unknown[] = []) {
+    this.values = [...values];
+  }
+
+  /** @param type in Postgres, where it does not follow from the place @returns how the statement names the value */
+  add(value: unknown, type?: string): string {
+    this.values.push(value);
+    return `$${this.values.length}${type ? `::${type}` : ''}`;
+  }
+}

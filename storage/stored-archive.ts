@@ -1,0 +1,71 @@
+// The archive in Postgres. What is found is read page by page, each from where the one before ended: a reader that is slow, or
+// leaves, holds neither a connection nor a list.
+import type { DataSource } from 'typeorm';
+import type { Archive, ArchivedInstance, ArchiveQuery, Selection } from './archive.ts';
+import type { BlobStore } from './blobs.ts';
+import type { Dataset } from './dicom/dataset.ts';
+import { planSearch } from './query/search.ts';
+import { planSelection, type ObjectRow } from './query/selection.ts';
+
+/** Rows of some hundred bytes at a time; with headers, of some ten kilobytes, fewer. */
+const PAGE = 500;
+const PAGE_OF_HEADERS = 100;
+
+export class StoredArchive implements Archive {
+  readonly #dataSource: DataSource;
+  readonly #blobs: Pick<BlobStore, 'path'>;
+
+  constructor(dataSource: DataSource, blobs: Pick<BlobStore, 'path'>) {
+    this.#dataSource = dataSource;
+    this.#blobs = blobs;
+  }
+
+  async *search(query: ArchiveQuery): AsyncGenerator<Dataset, void, undefined> {
+    const plan = planSearch(query);
+    let left = query.limit ?? Number.POSITIVE_INFINITY;
+    let offset = query.offset ?? 0;
+    for (let after: unknown[] | undefined; left > 0; offset = 0) {
+      const size = Math.min(left, plan.pageSize);
+      const { sql, parameters } = plan.page(after, size, offset);
+      const rows: Record<string, unknown>[] = await this.#dataSource.query(sql, parameters);
+      for (const row of rows) yield plan.dataset(row);
+      if (rows.length < size) return;
+      left -= rows.length;
+      after = plan.positionOf(rows.at(-1)!);
+    }
+  }
+
+  async *select(selection: Selection): AsyncGenerator<ArchivedInstance, void, undefined> {
+    for await (const row of this.#rows(selection, false)) yield this.#instanceOf(row);
+  }
+
+  async *headers(selection: Selection): AsyncGenerator<{ instance: ArchivedInstance; header: Dataset }, void, undefined> {
+    for await (const row of this.#rows(selection, true)) yield { instance: this.#instanceOf(row), header: row.header! };
+  }
+
+  async *#rows(selection: Selection, withHeaders: boolean): AsyncGenerator<ObjectRow, void, undefined> {
+    const size = withHeaders ? PAGE_OF_HEADERS : PAGE;
+    const plan = planSelection(selection, withHeaders);
+    for (let after: ObjectRow | undefined; plan; ) {
+      const { sql, parameters } = plan(after, size);
+      const rows: ObjectRow[] = await this.#dataSource.query(sql, parameters);
+      yield* rows;
+      if (rows.length < size) return;
+      after = rows.at(-1);
+    }
+  }
+
+  #instanceOf(row: ObjectRow): ArchivedInstance {
+    return {
+      studyInstanceUid: row.study,
+      seriesInstanceUid: row.series,
+      sopInstanceUid: row.sop,
+      sopClassUid: row.sop_class_uid,
+      transferSyntaxUid: row.transfer_syntax_uid,
+      path: this.#blobs.path(row.id),
+      bytes: Number(row.bytes),
+      frames: row.frames,
+      digest: row.digest,
+    };
+  }
+}
