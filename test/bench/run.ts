@@ -1,9 +1,10 @@
-// npm run bench [intake|inference]: ratios against peers in the same run.
+// npm run bench [intake|inference|wado]: ratios against peers in the same run.
 import { printRows, type BenchRow } from './bench.ts';
 import { benchInference } from './inference.ts';
 import { benchIntake } from './intake.ts';
+import { benchWado } from './wado.ts';
 
-const BENCHES: Record<string, () => Promise<BenchRow[]>> = { intake: benchIntake, inference: benchInference };
+const BENCHES: Record<string, () => Promise<BenchRow[]>> = { intake: benchIntake, inference: benchInference, wado: benchWado };
 
 const wanted = process.argv.slice(2);
 const names = wanted.length > 0 ? wanted : Object.keys(BENCHES);
