@@ -29,6 +29,7 @@ import { StudyEvents } from '../storage/study-events.ts';
 import { WorkitemsRepository } from '../storage/workitems.repository.ts';
 import { deliverDue } from './delivery/delivery.ts';
 import { StoredObjects } from './dicomweb/stored-objects.ts';
+import { queryRetrieveServices } from './dimse/query-retrieve.ts';
 import { startDimseServer, type DimseServer } from './dimse/server.ts';
 import { StoredComparisons } from './comparison/comparison.ts';
 import { observeComparisons } from './comparison/metrics.ts';
@@ -47,6 +48,7 @@ import { JobQueue } from './pipeline/queue.ts';
 import { makeResults } from './pipeline/reporting.ts';
 import { shadowImage } from './pipeline/shadow.ts';
 import { Sources } from './sources/sources.ts';
+import { DatasetTranscoder } from './transcode/dataset-transcoder.ts';
 import { PostgresWorklist } from './worklist/postgres-worklist.ts';
 
 export interface Gateway {
@@ -156,6 +158,8 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
     await serveAnalysis(analyzer);
     cleanup.add(scheduleDriftChecks({ check: () => drift.check(), minutes: () => current.drift.checkMinutes, log }));
   }
+  const transcoder = new DatasetTranscoder();
+  cleanup.add(() => transcoder.close());
   const served = new Set<string>();
   const notifications = { settings, dataSource, queue, blobs, isIndexing: () => indexer.backlog > 0, log };
   if (has('delivery')) {
@@ -263,7 +267,7 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
   async function listenDimse(): Promise<DimseServer> {
     const server = await startDimseServer({
       settings: first, receiver, log,
-      services: notificationServices(notifications),
+      services: [...notificationServices(notifications), ...queryRetrieveServices({ archive, transcoder, settings })],
       metrics: {
         association: (outcome) => metrics.associations.inc({ outcome }),
         stored: (status, bytes, milliseconds) => {
