@@ -104,6 +104,15 @@ const store = (operationId: string, parameters: Parameter[]): Description => ({
   },
 });
 
+const remove = (level: Level): Description => ({
+  delete: {
+    operationId: `Delete${level.name}`,
+    summary: `Moves the ${level.name.toLowerCase()} into the recycle bin; off unless the settings allow it`,
+    parameters: level.parameters,
+    responses: { 200: { description: 'Out of sight of searches and retrieves; how much it is', content: { 'application/json': {} } }, 400: problem, 403: problem, 404: problem },
+  },
+});
+
 const wholes = types('multipart/related; type="application/dicom"', 'application/dicom', 'application/zip');
 const metadata = { [JSON_TYPE]: {}, 'application/json': {}, [`multipart/related; type="${XML_TYPE}"`]: {} };
 const values = types(...PIXEL_TYPES, 'multipart/related');
@@ -129,6 +138,7 @@ export function dicomwebPaths(): Record<string, Description> {
     [STUDY.path, store('StoreStudyInstances', STUDY.parameters)],
     ...LEVELS.flatMap((level): [string, Description][] => [
       [level.path, retrieve(level, '', `the ${level.name.toLowerCase()}, as it is kept or in a transfer syntax that is accepted`, wholes, { partial: true })],
+      [level.path, remove(level)],
       [`${level.path}/metadata`, retrieve(level, 'Metadata', 'headers without bulk data', metadata)],
       [`${level.path}/bulkdata`, retrieve(level, 'Bulkdata', 'values that the metadata leaves out', values, { partial: true })],
       [`${level.path}/pixeldata`, retrieve(level, 'PixelData', 'pixel data', values, { partial: true })],

@@ -11,6 +11,8 @@ import { renderInstance } from '../dicomweb/rendered.ts';
 import type { DicomwebSource } from '../dicomweb/source.ts';
 import type { InstanceReceiver } from '../dicomweb/stow-parts.ts';
 import { storeInstances } from '../dicomweb/stow-rs.ts';
+import { retrieveCapabilities } from '../dicomweb/capabilities.ts';
+import { search } from '../dicomweb/qido-rs.ts';
 import { retrieveBulkData, retrieveBulkValue } from '../dicomweb/wado-bulkdata.ts';
 import { retrieveFrames, retrievePixelData } from '../dicomweb/wado-frames.ts';
 import { retrieveInstances } from '../dicomweb/wado-instances.ts';
@@ -25,6 +27,7 @@ import { changeStudy, listWorklist, showStudy } from '../worklist/http.ts';
 import { listSources, requestRetrieve, showRetrieve, type RetrievalSource } from '../sources/http.ts';
 import type { WorklistEvents, WorklistSource } from '../worklist/worklist.ts';
 import { accessLog } from './access-log.ts';
+import { methodsByAddress } from './allowed-methods.ts';
 import { answer } from './answer.ts';
 import { authentication } from './auth.ts';
 import { HttpError, problemOf } from './errors.ts';
@@ -40,7 +43,7 @@ export interface About {
 }
 
 export interface HttpOptions {
-  settings: Pick<Settings, 'http' | 'limits'>;
+  settings: Pick<Settings, 'dicomweb' | 'http' | 'limits'>;
   /** Undefined where this process has no intake. */
   receiver: InstanceReceiver | undefined;
   /** Where what a store request sends ahead of the rest of its instance is kept. */
@@ -98,19 +101,38 @@ export async function createApp(options: HttpOptions): Promise<{ app: Express; s
 
   app.post(['/dicomweb/studies', '/dicomweb/studies/:study'], (request, response) => storeInstances(request, response, options));
   const { archive, transcoder } = options;
+  if (archive) searchRoutes(app, archive, options);
   if (archive && transcoder) retrieveRoutes(app, { archive, transcoder });
   app.get('/dicomweb/studies/:study/metadata', (request, response) => retrieveStudyMetadata(request, response, dicomweb));
   const instance = '/dicomweb/studies/:study/series/:series/instances/:instance';
   app.get(instance, (request, response) => retrieveInstance(request, response, dicomweb));
   app.get([`${instance}/rendered`, `${instance}/frames/:frame/rendered`], (request, response) => renderInstance(request, response, dicomweb));
 
-  app.use((request: Request) => {
+  const { paths } = openApi('');
+  const methodsAt = methodsByAddress(paths);
+  app.use((request: Request, response: Response) => {
+    const allow = methodsAt(request.path);
+    if (request.method === 'OPTIONS' && isDicomweb(request.path) && (allow.length > 0 || isServiceRoot(request.path))) return retrieveCapabilities(request, response, paths, allow);
+    if (request.method === 'OPTIONS' && allow.length > 0) return void response.status(204).setHeader('Allow', allow.join(', ')).end();
+    if (allow.length > 0) throw new HttpError(405, `${request.path} does not take ${request.method}, but ${allow.join(', ')}.`, { Allow: allow.join(', ') });
     throw new HttpError(404, `There is nothing at ${request.method} ${request.path}; /api/openapi.json lists what there is.`);
   });
   app.use(async (error: unknown, request: Request, response: Response, _next: NextFunction) => {
     await answerError(error, request, response, log);
   });
   return { app, streams };
+}
+
+const isDicomweb = (path: string): boolean => /^\/dicomweb(\/|$)/i.test(path);
+const isServiceRoot = (path: string): boolean => /^\/dicomweb\/?$/i.test(path);
+
+/** PS3.18 table 10.6.1-1. */
+function searchRoutes(app: Express, archive: Archive, { settings, about }: HttpOptions): void {
+  const options = () => ({ archive, maxResults: settings.dicomweb.maxResults, aeTitle: about().aeTitle });
+  const study = '/dicomweb/studies/:study';
+  app.get('/dicomweb/studies', (request, response) => search(request, response, 'study', options()));
+  app.get(['/dicomweb/series', `${study}/series`], (request, response) => search(request, response, 'series', options()));
+  app.get(['/dicomweb/instances', `${study}/instances`, `${study}/series/:series/instances`], (request, response) => search(request, response, 'instance', options()));
 }
 
 /** At all three levels (PS3.18 table 10.4.1-1), and what only an instance has. */

@@ -1,38 +1,16 @@
 // The description of the HTTP surface (OpenAPI 3.1), kept by hand beside app.ts; a test holds the two together.
 import { QUANTITY_NAMES } from '../../ai/drift/quantities.ts';
+import { dicomwebPaths } from '../dicomweb/openapi.ts';
 import { READING_STATES } from '../worklist/worklist.ts';
 
 const problem = { description: 'Refused; the body says why', content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } };
 const uid = (name: string, what: string) => ({ name, in: 'path', required: true, description: what, schema: { type: 'string', pattern: '^\\d+(\\.\\d+)*$', maxLength: 64 } });
 const study = uid('study', 'Study Instance UID');
-const instance = [study, uid('series', 'Series Instance UID'), uid('instance', 'SOP Instance UID')];
 const json = (description: string, schema: object) => ({ description, content: { 'application/json': { schema } } });
 const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
 const text = { type: 'string' };
 const nullable = (type: string) => ({ type: [type, 'null'] });
 const oneOf = (...values: readonly string[]) => ({ type: 'string', enum: values });
-const png = { 200: { description: 'The picture, or 304 when the ETag still holds', content: { 'image/png': {} } }, 404: problem, 406: problem };
-const viewport = { name: 'viewport', in: 'query', description: 'WIDTH,HEIGHT that the picture must fit into; it is never enlarged', schema: text };
-
-const storeAnswers = {
-  200: { description: 'All instances were stored', content: { 'application/dicom+json': {} } },
-  202: { description: 'Some were stored; Failed SOP Sequence or Other Failures Sequence says which were not and why', content: { 'application/dicom+json': {} } },
-  400: { description: 'The multipart body is broken and nothing could be stored' },
-  406: problem,
-  408: problem,
-  409: { description: 'None was stored; the sequences say why', content: { 'application/dicom+json': {} } },
-  413: { description: 'None was stored: larger than limits.instanceBytes', content: { 'application/dicom+json': {} } },
-  415: problem,
-  503: { description: 'None was stored: out of room for now (Retry-After)', content: { 'application/dicom+json': {} } },
-};
-const store = (parameters: object[]) => ({
-  post: {
-    summary: 'STOW-RS: store instances (PS3.18 10.5)',
-    parameters,
-    requestBody: { required: true, content: { 'multipart/related': { schema: text }, 'application/dicom': { schema: { ...text, format: 'binary' } } } },
-    responses: storeAnswers,
-  },
-});
 
 const percent = { type: 'number', minimum: 0, maximum: 100 };
 const severity = {
@@ -226,24 +204,7 @@ export function openApi(version: string) {
       '/api/events': {
         get: { summary: 'Server-sent events: `study` with {"studyInstanceUid"} after each change of an entry', responses: { 200: { description: 'The stream', content: { 'text/event-stream': {} } }, 503: problem } },
       },
-      '/dicomweb/studies': store([]),
-      '/dicomweb/studies/{study}': store([study]),
-      '/dicomweb/studies/{study}/metadata': {
-        get: { summary: 'WADO-RS: metadata of a study (PS3.18 10.4)', parameters: [study], responses: { 200: { description: 'Headers without bulk data', content: { 'application/dicom+json': {} } }, 404: problem, 406: problem } },
-      },
-      '/dicomweb/studies/{study}/series/{series}/instances/{instance}': {
-        get: {
-          summary: 'WADO-RS: one instance, in the transfer syntax in which it is stored (PS3.18 10.4)',
-          parameters: instance,
-          responses: { 200: { description: 'The instance', content: { 'multipart/related': {}, 'application/dicom': {} } }, 404: problem, 406: problem },
-        },
-      },
-      '/dicomweb/studies/{study}/series/{series}/instances/{instance}/rendered': {
-        get: { summary: 'WADO-RS: the first frame as PNG', parameters: [...instance, viewport], responses: png },
-      },
-      '/dicomweb/studies/{study}/series/{series}/instances/{instance}/frames/{frame}/rendered': {
-        get: { summary: 'WADO-RS: one frame as PNG', parameters: [...instance, { name: 'frame', in: 'path', required: true, schema: { type: 'integer', minimum: 1 } }, viewport], responses: png },
-      },
+      ...dicomwebPaths(),
     },
     components: {
       securitySchemes: { bearer: { type: 'http', scheme: 'bearer', description: 'Needed when http.auth is set' } },
