@@ -98,9 +98,9 @@ async function createFunctions(runner: QueryRunner): Promise<void> {
   // After Soundex (U.S. patents 1261167 and 1435663), with one sign for first letters that sound alike and no end after the fourth.
   await runner.query(`
     create function dicom_name_sounds(folded text) returns text[] language sql immutable parallel safe as $$
-      select array_agg(distinct translate(left(word, 1), 'cqzxvy', 'kkssfi')
-        || replace(substr(regexp_replace(translate(left(word, 1) || translate(substr(word, 2), 'hw', ''),
-             'bfpvcgjkqsxzdtlmnraeiouyhw', '11112222222233455600000000'), '(.)\\1+', '\\1', 'g'), 2), '0', ''))
+      select array_agg(distinct translate(left(word, 1), 'cqzxvwy', 'kkssffi')
+        || replace(substr(regexp_replace(translate(left(word, 1) || translate(substr(word, 2), 'h', ''),
+             'bfpvwcgjkqsxzdtlmnraeiouyh', '11111222222223345560000000'), '(.)\\1+', '\\1', 'g'), 2), '0', ''))
       from regexp_split_to_table(replace(folded, 'ph', 'f'), '[ =^.,''()-]+') as word where word ~ '^[a-z]{2,}$' $$`);
 }
 
@@ -135,16 +135,18 @@ async function createTables(runner: QueryRunner): Promise<void> {
       ordinal bigint not null generated always as (coalesce(dicom_integer(${first('00200011')}), 9999999999999)) stored,
       primary key (study_instance_uid, series_instance_uid)
     )`);
-  // shown: what is found by a search; the rest is there for who knows its UID.
+  // known: what can be retrieved by its UID; shown: what is found without. They are columns and not conditions of the view, so that
+  // Postgres sees through it: it finds no index behind a union that has conditions of its own.
   await runner.query(`
     create view archive_objects as
       select id, sop_instance_uid, study_instance_uid, series_instance_uid, sop_class_uid, transfer_syntax_uid, digest, bytes, frames,
-        coalesce(instance_number, 9999999999999) as ordinal, header, true as shown
-      from instances where current and deleted_at is null
+        coalesce(instance_number, 9999999999999) as ordinal, header, current and deleted_at is null as known, current and deleted_at is null as shown
+      from instances
       union all
       select blob, sop_instance_uid, study_instance_uid, series_instance_uid, sop_class_uid, transfer_syntax_uid, digest, bytes, frames,
-        coalesce(instance_number, 9999999999999), header, current and alternative_to is null
-      from results where not returned and deleted_at is null and header is not null`);
+        coalesce(instance_number, 9999999999999), header, not returned and deleted_at is null and header is not null,
+        current and alternative_to is null and not returned and deleted_at is null and header is not null
+      from results`);
   // The lock comes first: an instance of the study that is being counted is waited for, then counted by the next statement.
   await runner.query(`
     create function refresh_study_counts(study text) returns void language plpgsql as $$

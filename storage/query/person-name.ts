@@ -22,15 +22,15 @@ export function wordsOf(folded: string): string[] {
   return folded.replace(/[*?]/g, '').split(/[ =^.,'()-]+/).filter((word) => word !== '');
 }
 
-const FIRST: Readonly<Record<string, string>> = { c: 'k', q: 'k', z: 's', x: 's', v: 'f', y: 'i' };
-const CLASSES = ['aeiouyhw', 'bfpv', 'cgjkqsxz', 'dt', 'l', 'mn', 'r'];
+const FIRST: Readonly<Record<string, string>> = { c: 'k', q: 'k', z: 's', x: 's', v: 'f', w: 'f', y: 'i' };
+const CLASSES = ['aeiouyh', 'bfpvw', 'cgjkqsxz', 'dt', 'l', 'mn', 'r'];
 const classOf = (letter: string): string => String(CLASSES.findIndex((letters) => letters.includes(letter)));
 
-/** How a folded word sounds, after Soundex; undefined of one that is not of Latin letters, or an initial. */
+/** How a folded word sounds, after Soundex, with w as v is spoken in most of Europe; undefined of one that is not of Latin letters, or an initial. */
 export function soundOf(word: string): string | undefined {
   const spoken = word.replaceAll('ph', 'f');
   if (!/^[a-z]{2,}$/.test(spoken)) return undefined;
   const first = spoken.charAt(0);
-  const classes = [...(first + spoken.slice(1).replace(/[hw]/g, ''))].map(classOf).join('');
+  const classes = [...(first + spoken.slice(1).replaceAll('h', ''))].map(classOf).join('');
   return (FIRST[first] ?? first) + classes.replace(/(.)\1+/g, '$1').slice(1).replaceAll('0', '');
 }

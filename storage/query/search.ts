@@ -35,8 +35,17 @@ const FROM: Readonly<Record<QueryLevel, string>> = {
   study: 'archive_studies as s',
   series: 'archive_studies as s join archive_series as e on e.study_instance_uid = s.study_instance_uid',
   instance: `archive_studies as s join archive_series as e on e.study_instance_uid = s.study_instance_uid
-    join archive_objects as i on i.study_instance_uid = e.study_instance_uid and i.series_instance_uid = e.series_instance_uid`,
+    cross join lateral (select * from archive_objects as o where o.study_instance_uid = e.study_instance_uid and o.series_instance_uid = e.series_instance_uid
+      order by o.ordinal, o.sop_instance_uid) as i`,
 };
+
+/**
+ * From the studies down, in their order, is the way of every search but one for certain instances: Postgres would rather read all
+ * of them, as it takes study and series, of which one follows from the other, for two conditions.
+ */
+const FROM_INSTANCES = `archive_objects as i join archive_series as e on e.study_instance_uid = i.study_instance_uid and e.series_instance_uid = i.series_instance_uid
+    join archive_studies as s on s.study_instance_uid = i.study_instance_uid`;
+const SOP_INSTANCE = tagOf('SOPInstanceUID');
 
 export function planSearch(query: ArchiveQuery): SearchPlan {
   const { level } = query;
@@ -45,6 +54,7 @@ export function planSearch(query: ArchiveQuery): SearchPlan {
   const returned = planReturn(query);
   const base = new Parameters();
   const conditions = conditionsOf(query, base);
+  const from = level === 'instance' && query.keys.some(({ tag, matching }) => tag === SOP_INSTANCE && matching.kind === 'values') ? FROM_INSTANCES : FROM[level];
   const columns = [...position.map((column, index) => `${column} as at${index}`), ...returned.columns(base)];
   const order = level === 'patient'
     ? [...ascending, 's.moment desc', 's.study_instance_uid desc']
@@ -57,7 +67,7 @@ export function planSearch(query: ArchiveQuery): SearchPlan {
       // The newest study of a patient that matches says who it is.
       const distinct = level === 'patient' ? `distinct on (${ascending.join(', ')}) ` : '';
       return {
-        sql: `select ${distinct}${columns.join(', ')} from ${FROM[level]} where ${all.join(' and ')}
+        sql: `select ${distinct}${columns.join(', ')} from ${from} where ${all.join(' and ')}
           order by ${order.join(', ')} limit ${parameters.add(size)}${offset > 0 ? ` offset ${parameters.add(offset)}` : ''}`,
         parameters: parameters.values,
       };

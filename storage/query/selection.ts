@@ -27,7 +27,7 @@ export function planSelection(selection: Selection, withHeaders: boolean): ((aft
     const parameters = new Parameters();
     const conditions = [
       // Whoever knows the UID of a report that was replaced, or of a result's other form, may still have it.
-      ...(sopInstanceUids ? [`objects.sop_instance_uid = any(${parameters.add(sopInstanceUids)})`] : ['shown']),
+      ...(sopInstanceUids ? [`known and objects.sop_instance_uid = any(${parameters.add(sopInstanceUids)})`] : ['shown']),
       ...(seriesInstanceUids ? [`objects.series_instance_uid = any(${parameters.add(seriesInstanceUids)})`] : []),
       ...(studyInstanceUids ? [`objects.study_instance_uid = any(${parameters.add(studyInstanceUids)})`] : []),
       ...(patientId === undefined ? [] : [`objects.study_instance_uid in (select study_instance_uid from archive_studies where patient_id = ${parameters.add(patientId)})`]),
