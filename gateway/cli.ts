@@ -15,7 +15,10 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<Command> }
   models: { summary: 'list the model packages, or say how a candidate does beside the models in use: models [compare CANDIDATE] [--json]', load: async () => (await import('./commands/models.ts')).modelsCommand },
   routes: { summary: 'say which route takes a file: routes test FILE…', load: async () => (await import('./commands/routes.ts')).routesCommand },
   deliveries: { summary: 'show deliveries, or send again what failed: deliveries [resend [--to DESTINATION] [--study UID]]', load: async () => (await import('./commands/deliveries.ts')).deliveriesCommand },
+  query: { summary: 'ask a source what it has: query SOURCE [--level study|series|instance|patient] [--limit N] [--json] KEY=VALUE…', load: async () => (await import('./commands/query.ts')).queryCommand },
+  retrieve: { summary: 'fetch studies from a source: retrieve SOURCE STUDY_UID…|KEY=VALUE… [--prior] [--priors] [--detach] [--to FOLDER]', load: async () => (await import('./commands/retrieve.ts')).retrieveCommand },
   drift: { summary: 'compare the last days with the accepted distributions: drift [--model NAME] [--json] | drift accept --model NAME [--station S] [--from DAY --to DAY] | drift reset --model NAME', load: async () => (await import('./commands/drift.ts')).driftCommand },
+  recycle: { summary: 'show what was deleted, bring it back, or remove it for good: recycle [list] | recycle restore UID | recycle purge [STUDY_UID | --all]', load: async () => (await import('./commands/recycle.ts')).recycleCommand },
   release: { summary: 'analyse a study that was held because its patients contradict: release STUDY_UID', load: async () => (await import('./commands/release.ts')).releaseCommand },
 };
 

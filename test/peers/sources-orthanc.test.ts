@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { execFile } from 'node:child_process';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { stringify } from 'yaml';
 import { parsePart10, readPart10 } from '../../storage/dicom/part10.ts';
 import { text } from '../../storage/dicom/dataset.ts';
 import { introduce, OPEN_ARCHIVE, studyFiles, upload, type ArchiveInstance } from '../support/archive-studies.ts';
-import { startTestGateway, studyOf, temporaryFolder, waitFor, worklistOf, type TestGateway, type Tree } from '../support/gateway.ts';
+import { startTestGateway, studyOf, temporaryFolder, testSettings, waitFor, worklistOf, type TestGateway, type Tree } from '../support/gateway.ts';
 import { startOrthanc, type Orthanc } from '../support/orthanc.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
 
 type Way = 'get' | 'move' | 'dicomweb';
 
@@ -90,6 +94,81 @@ describe('fetching from Orthanc', function () {
       assert.deepEqual([more.state, more.instances, more.fetched], ['completed', 5, 2], orthanc.output());
       assert.deepEqual(await keptIn(home), digestsOf(grown));
     });
+
+  for (const way of ['get', 'move', 'dicomweb'] as const)
+    it(`fetches over ${way} the priors of a study that are of the same patient, the chest, and not too old; none is in the worklist`, async () => {
+      const put = (number: number, values: Record<string, unknown>): Promise<void> =>
+        upload(orthanc, studyFiles({ studyInstanceUid: `2.25.720${number}`, series: [1], values: { StudyDate: '20260105', ...values } }));
+      await put(0, {});
+      await put(1, { StudyDate: '20250301' });
+      await put(2, { StudyDate: '20240301', BodyPartExamined: 'KNEE' });
+      await put(3, { StudyDate: '20230301' });
+      await put(4, { StudyDate: '20220301' }); // one more than asked for
+      await put(5, { StudyDate: '20100301' }); // older than asked for
+      await put(6, { StudyDate: '20250401', PatientID: 'FETCH12' });
+      await put(7, { StudyDate: '20250402', PatientBirthDate: '19990101' }); // somebody else under the same ID
+      await put(8, { StudyDate: '20250403', Modality: 'MR' });
+      await put(9, { StudyDate: '20260201' }); // later
+      await start(sourceOf(orthanc, way, { priors: { count: 2, years: 5 } }));
+      await retrieve(gateway!, { studyInstanceUid: '2.25.7200', priors: true });
+      const prior = (uid: string) => waitFor(async () => (await studyOf(gateway!.api, uid))?.instances.length === 1, `the prior ${uid}\n${orthanc.output()}`, 30_000);
+      await prior('2.25.7201');
+      await prior('2.25.7203');
+      await waitFor(async () => (await (await fetch(`${gateway!.api}/metrics`)).text()).includes('hilum_retrievals{source="archive",purpose="prior",state="completed"} 2'), 'both priors', 20_000);
+      for (const number of [2, 4, 5, 6, 7, 8, 9]) assert.equal(await studyOf(gateway!.api, `2.25.720${number}`), undefined, `study ${number}`);
+      assert.deepEqual((await worklistOf(gateway!.api)).map(({ studyInstanceUid }) => studyInstanceUid), ['2.25.7200']);
+      const detail = await studyOf(gateway!.api, '2.25.7201');
+      assert.deepEqual([detail?.analysis, detail?.route, detail?.reason], ['not-routed', null, 'it was fetched as a prior, and priors are not analysed']);
+      // Wanted for itself after all, it takes its route.
+      await retrieve(gateway!, { studyInstanceUid: '2.25.7203' });
+      assert.deepEqual((await worklistOf(gateway!.api)).map(({ studyInstanceUid }) => studyInstanceUid).sort(), ['2.25.7200', '2.25.7203']);
+      const wanted = await studyOf(gateway!.api, '2.25.7203');
+      assert.deepEqual([wanted?.analysis, wanted?.route, wanted?.reason], ['waiting', 'chest', null]);
+    });
+
+  it('answers `hilum query`, and fills a gateway or a folder by `hilum retrieve`', async () => {
+    const config = join(folder.path, 'hilum.yaml');
+    const hilum = (...args: string[]) =>
+      new Promise<{ code: number; out: string; err: string }>((done) => {
+        execFile(process.execPath, ['gateway/cli.ts', '--config', config, ...args], { cwd: ROOT, timeout: 60_000 }, (error, out, err) => done({ code: error === null ? 0 : Number(error.code), out, err }));
+      });
+    const study = studyFiles({ studyInstanceUid: '2.25.7301', series: [2], values: { PatientName: 'Müller^Jürg', SpecificCharacterSet: 'ISO_IR 192' } });
+    await upload(orthanc, study);
+    await upload(orthanc, studyFiles({ studyInstanceUid: '2.25.7302', series: [1], values: { PatientID: 'OTHER' } }));
+    const home = join(folder.path, 'home');
+    await writeFile(config, stringify(testSettings(home, settingsFor(orthanc, sourceOf(orthanc, 'get')))));
+
+    const table = await hilum('query', 'archive', 'PatientID=FETCH*', 'StudyDate=20260101-20260131');
+    assert.equal(table.code, 0, table.err);
+    assert.match(table.out, /^date +time +patient +name +modalities +description +accession +images +study\n20260105 +101500 +FETCH1 +Müller\^Jürg +CR +Chest +ACC1 +2 +2\.25\.7301\n$/);
+    const lines = (await hilum('query', 'archive', '--level', 'instance', 'StudyInstanceUID=2.25.7301', 'SeriesInstanceUID=2.25.7301.1', '--json')).out.trim().split('\n');
+    assert.deepEqual(lines.map((line) => (JSON.parse(line) as Record<string, { Value: string[] }>)['00080018']?.Value[0]).sort(), ['2.25.7301.1.1', '2.25.7301.1.2']);
+    const none = await hilum('query', 'archive', 'PatientID=NOBODY');
+    assert.deepEqual([none.code, none.out, none.err], [0, '', 'archive has no study that matches\n']);
+    for (const [args, words] of [
+      [['query', 'nowhere', 'PatientID=X'], /there is no source "nowhere"; the settings have archive/],
+      [['query', 'archive', 'PatientIdd=X'], /"PatientIdd" is not a DICOM keyword or tag/],
+      [['retrieve', 'archive', 'PatientName='], /every study would match/],
+    ] as const) {
+      const wrong = await hilum(...args);
+      assert.equal(wrong.code, 2);
+      assert.match(wrong.err, words);
+    }
+
+    const out = join(folder.path, 'out');
+    const written = await hilum('retrieve', 'archive', '2.25.7301', '--to', out);
+    assert.deepEqual([written.code, written.out], [0, '2.25.7301: 2 of 2 instances written\n'], written.err);
+    for (const { sopInstanceUid, file } of study) {
+      const bytes = await readFile(join(out, '2.25.7301', '2.25.7301.1', `${sopInstanceUid}.dcm`));
+      assert.equal(sha256(bytes.subarray(parsePart10(bytes).datasetOffset)), sha256(file.subarray(parsePart10(file).datasetOffset)));
+    }
+
+    await start(sourceOf(orthanc, 'get'));
+    const fetched = await hilum('retrieve', 'archive', 'PatientID=FETCH1');
+    assert.deepEqual([fetched.code, fetched.out], [0, '2.25.7301: 2 of 2 instances fetched\n'], fetched.err);
+    const unknown = await hilum('retrieve', 'archive', '2.25.999');
+    assert.deepEqual([unknown.code, unknown.out], [1, '2.25.999: given up: the source has no such study\n'], unknown.err);
+  });
 
   for (const way of ['get', 'move', 'dicomweb'] as const)
     it(`watches over ${way}: each study once, and again what has grown, also over a restart`, async () => {
