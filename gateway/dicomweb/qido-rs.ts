@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Request, Response } from 'express';
 import type { Archive, ArchiveQuery } from '../../storage/archive.ts';
-import { text, type Dataset } from '../../storage/dicom/dataset.ts';
+import { dataset, text, type Dataset } from '../../storage/dicom/dataset.ts';
 import { datasetJson } from '../../storage/dicom/json.ts';
 import { datasetXml } from '../../storage/dicom/xml.ts';
 import { HttpError } from '../http/errors.ts';
@@ -117,13 +117,20 @@ async function isAny(matches: AsyncIterable<Dataset>): Promise<boolean> {
   return false;
 }
 
+/** Attributes that a match has even where they have no value; the others of tables 10.6.3-3 to -5 may be absent. */
+const NEVER_ABSENT: Readonly<Record<SearchResource['level'], Dataset>> = {
+  study: dataset({ StudyDate: null, StudyTime: null, AccessionNumber: null, ModalitiesInStudy: null, ReferringPhysicianName: null, PatientName: null, PatientID: null, PatientBirthDate: null, PatientSex: null, StudyID: null }),
+  series: dataset({ Modality: null, SeriesNumber: null }),
+  instance: dataset({ InstanceNumber: null }),
+};
+
 /** With what only this service knows: where and of whom a match can be retrieved. */
 async function* located(matches: AsyncIterable<Dataset>, level: SearchResource['level'], root: string, aeTitle: string): AsyncGenerator<Located, void, undefined> {
   for await (const match of matches) {
     const address = addressOf(match, level, root);
     yield {
       address,
-      match: { ...match, '00080054': { vr: 'AE', Value: [aeTitle] }, '00080056': { vr: 'CS', Value: ['ONLINE'] }, '00081190': { vr: 'UR', Value: [address] } },
+      match: { ...NEVER_ABSENT[level], ...match, '00080054': { vr: 'AE', Value: [aeTitle] }, '00080056': { vr: 'CS', Value: ['ONLINE'] }, '00081190': { vr: 'UR', Value: [address] } },
     };
   }
 }

@@ -24,7 +24,7 @@ const SERIES_INSTANCE_UID = '0020000E';
 const STUDY_DATE = '00080020';
 const STUDY_TIME = '00080030';
 /** Of the message, not of what is searched (PS3.4 C.2.2.2). */
-const NEVER_MATCHED: ReadonlySet<string> = new Set(['00080005', '00080201']);
+const SPECIFIC_CHARACTER_SET = '00080005';
 /** Commands, file meta and directories are no attributes of what is kept. */
 const NO_DATASET_GROUPS = /^000[0246]/;
 /** Of how the answer is sent (PS3.18 8.3.3), read elsewhere. */
@@ -125,7 +125,7 @@ function addKey(keys: QueryKey[], include: Set<string>, warnings: string[], name
   const path = pathOf(name, name);
   const tag = path.at(-1)!;
   include.add(path[0]!);
-  if (NO_DATASET_GROUPS.test(path[0]!) || NEVER_MATCHED.has(tag)) {
+  if (NO_DATASET_GROUPS.test(path[0]!) || tag === SPECIFIC_CHARACTER_SET) {
     if (value.trim() !== '') warnings.push(`${name} is not matched`);
     return;
   }
