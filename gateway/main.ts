@@ -23,6 +23,7 @@ import { IntakeRepository } from '../storage/intake.repository.ts';
 import { Journal } from '../storage/journal.ts';
 import { Receiver } from '../storage/receive.ts';
 import { Spool } from '../storage/spool.ts';
+import { keepResultHeaders } from '../storage/result-headers.ts';
 import { ShadowRepository } from '../storage/shadow.repository.ts';
 import { StoredArchive } from '../storage/stored-archive.ts';
 import { StudyEvents } from '../storage/study-events.ts';
@@ -154,6 +155,14 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
     indexer.replay();
   }
 
+  if (has('intake')) {
+    const ending = new AbortController();
+    const kept = keepResultHeaders(dataSource, blobs, log, ending.signal).catch((error: unknown) => log.error({ err: error }, 'headers of earlier results could not be kept; the next start tries again'));
+    cleanup.add(() => {
+      ending.abort();
+      return kept;
+    });
+  }
   if (analyzer) {
     await serveAnalysis(analyzer);
     cleanup.add(scheduleDriftChecks({ check: () => drift.check(), minutes: () => current.drift.checkMinutes, log }));
