@@ -224,7 +224,10 @@ export class MetadataStore implements PartStore {
     return { location: pixelData, frame: Number(number) };
   }
 
+  /** A UUID is one in any of its spellings: the Native DICOM Model has it bare (PS3.19 A.1.5), clients write uuid: and urn:uuid:. */
   #resolve(uri: string): string {
+    const [, uuid] = /^(?:(?:urn:)?uuid:)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i.exec(uri) ?? [];
+    if (uuid !== undefined) return `urn:uuid:${uuid.toLowerCase()}`;
     return URL.canParse(uri, this.#base) ? new URL(uri, this.#base).href : uri;
   }
 
