@@ -111,6 +111,8 @@ const shape = z.strictObject({
     .strictObject({
       /** Matches in one answer to a search through all studies; the caller is told of more, and can ask for the next. */
       maxResults: z.int().positive().default(10000),
+      /** What DELETE does with a study, series or instance: nothing, or put it into the recycle bin. */
+      delete: z.enum(['off', 'recycle']).default('off'),
     })
     .prefault({}),
   dimse: z
@@ -136,6 +138,12 @@ const shape = z.strictObject({
     .strictObject({
       /** The same SOP Instance UID with another dataset: keep as a new version, or refuse. */
       changedVersions: z.enum(['keep', 'refuse']).default('keep'),
+    })
+    .prefault({}),
+  recycleBin: z
+    .strictObject({
+      /** Days after which what was deleted is purged; until then it can be restored. */
+      keepDays: z.number().nonnegative().max(36_500).default(30),
     })
     .prefault({}),
   inference: z

@@ -22,6 +22,8 @@ import { lockHome } from '../storage/home-lock.ts';
 import { IntakeRepository } from '../storage/intake.repository.ts';
 import { Journal } from '../storage/journal.ts';
 import { Receiver } from '../storage/receive.ts';
+import { PurgeRepository } from '../storage/purge.repository.ts';
+import { RecycleRepository } from '../storage/recycle.repository.ts';
 import { Spool } from '../storage/spool.ts';
 import { keepResultHeaders } from '../storage/result-headers.ts';
 import { ShadowRepository } from '../storage/shadow.repository.ts';
@@ -50,6 +52,8 @@ import { makeResults } from './pipeline/reporting.ts';
 import { shadowImage } from './pipeline/shadow.ts';
 import { Sources } from './sources/sources.ts';
 import { DatasetTranscoder } from './transcode/dataset-transcoder.ts';
+import { RecycleBin } from './recycle/bin.ts';
+import { schedulePurge } from './recycle/schedule.ts';
 import { PostgresWorklist } from './worklist/postgres-worklist.ts';
 
 export interface Gateway {
@@ -163,6 +167,9 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
       return kept;
     });
   }
+  const recycleBin = new RecycleBin({ settings, recycle: new RecycleRepository(dataSource), purge: new PurgeRepository(dataSource), queue, blobs, log });
+  if (has('intake')) cleanup.add(schedulePurge(recycleBin, log));
+
   if (analyzer) {
     await serveAnalysis(analyzer);
     cleanup.add(scheduleDriftChecks({ check: () => drift.check(), minutes: () => current.drift.checkMinutes, log }));
@@ -184,6 +191,7 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
     settings: first, health, about, webRoot, log, events,
     receiver: has('intake') ? receiver : undefined,
     spool: new Spool(home, () => current.limits),
+    recycleBin,
     indexed: (blobId) => indexer.indexed(blobId),
     dicomweb: new StoredObjects(dataSource, blobs),
     archive,

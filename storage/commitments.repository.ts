@@ -59,7 +59,7 @@ export class CommitmentsRepository {
       `select sop_instance_uid as "sopInstanceUid", sop_class_uid as "sopClassUid", id as blob from instances
        where current and deleted_at is null and sop_instance_uid = any($1)
        union all
-       select sop_instance_uid, sop_class_uid, blob from results where sop_instance_uid = any($1)`,
+       select sop_instance_uid, sop_class_uid, blob from results where deleted_at is null and sop_instance_uid = any($1)`,
       [sopInstanceUids],
     );
   }

@@ -97,7 +97,7 @@ export async function endQuietPeriod(transaction: EntityManager, studyInstanceUi
        and not exists (select from procedure_step_studies as studies join procedure_steps using (sop_instance_uid) where studies.study_instance_uid = $1 and status = 'IN PROGRESS')
        and not exists (
          select from announcements, unnest(announcements.instances) as announced (uid)
-         where study_instance_uid = $1 and not exists (select from instances where sop_instance_uid = uid))
+         where study_instance_uid = $1 and not exists (select from instances where sop_instance_uid = uid and deleted_at is null))
        and not exists (
          select from instances where study_instance_uid = $1 and origin = 'source' and current
            and sop_instance_uid <> all (select unnest(announcements.instances) from announcements where study_instance_uid = $1))

@@ -36,7 +36,7 @@ export class DeliveriesRepository {
          (select json_build_object('sopInstanceUid', other.sop_instance_uid, 'sopClassUid', other.sop_class_uid, 'blob', other.blob)
           from results as other where other.alternative_to = results.sop_instance_uid) as alternative
        from deliveries join results using (sop_instance_uid)
-       where destination = $1 and state = 'pending' and next_attempt_at <= now()
+       where destination = $1 and state = 'pending' and next_attempt_at <= now() and results.deleted_at is null
        order by deliveries.id limit $2`,
       [destination, limit],
     );
@@ -71,7 +71,7 @@ export class DeliveriesRepository {
   async resend(filter: { destination?: string; studyInstanceUid?: string }, hours: number): Promise<number> {
     const [rows]: [unknown[], number] = await this.#dataSource.query(
       `update deliveries set state = 'pending', next_attempt_at = now(), deadline_at = now() + make_interval(secs => $3)
-       from results where results.sop_instance_uid = deliveries.sop_instance_uid and deliveries.state <> 'delivered'
+       from results where results.sop_instance_uid = deliveries.sop_instance_uid and deliveries.state <> 'delivered' and results.deleted_at is null
          and ($1::text is null or destination = $1) and ($2::text is null or results.study_instance_uid = $2) returning deliveries.id`,
       [filter.destination ?? null, filter.studyInstanceUid ?? null, hours * 3600],
     );

@@ -29,9 +29,10 @@ export interface IndexRequest {
 
 /**
  * `replayed`: this very blob was indexed before; `duplicate`: the same dataset is there under another blob, which stays
- * the only copy; `new-version`: another dataset under a known SOP Instance UID.
+ * the only copy; `new-version`: another dataset under a known SOP Instance UID; `revived`: the same dataset was deleted, and is
+ * there again under its old blob.
  */
-export type IndexOutcome = 'new' | 'new-version' | 'duplicate' | 'replayed';
+export type IndexOutcome = 'new' | 'new-version' | 'duplicate' | 'replayed' | 'revived';
 
 export interface IndexedInstance {
   outcome: IndexOutcome;
@@ -55,6 +56,7 @@ interface KnownInstance {
   study_instance_uid: string;
   header: Dataset;
   received_at: Date;
+  deleted_at: Date | null;
 }
 
 export class IntakeRepository {
@@ -67,14 +69,14 @@ export class IntakeRepository {
   async index(request: IndexRequest, after: AfterIndexing): Promise<IndexedInstance> {
     return this.#dataSource.transaction(async (transaction) => {
       const indexed = { ...(await indexIn(transaction, request)), promotes: request.origin === 'source' && !request.prior && (await isPrior(transaction, request.instance)) };
-      if (indexed.outcome === 'new' || indexed.outcome === 'new-version') await after(transaction, indexed);
+      if (['new', 'new-version', 'revived'].includes(indexed.outcome)) await after(transaction, indexed);
       return indexed;
     });
   }
 
   /** Whether another dataset is known under this SOP Instance UID, and this one is not. */
   async isKnownOtherwise(sopInstanceUid: string, digest: string): Promise<boolean> {
-    const rows: { digest: string }[] = await this.#dataSource.query('select digest from instances where sop_instance_uid = $1', [sopInstanceUid]);
+    const rows: { digest: string }[] = await this.#dataSource.query('select digest from instances where sop_instance_uid = $1 and deleted_at is null', [sopInstanceUid]);
     return rows.length > 0 && rows.every((row) => row.digest !== digest);
   }
 
@@ -148,11 +150,13 @@ async function indexIn(transaction: EntityManager, request: IndexRequest): Promi
     [[...new Set([studyInstanceUid, sopInstanceUid])]],
   );
   const known: KnownInstance[] = await transaction.query(
-    `select id, digest, version, study_instance_uid, header, received_at from instances where sop_instance_uid = $1 order by version desc`,
+    `select id, digest, version, study_instance_uid, header, received_at, deleted_at from instances where sop_instance_uid = $1 order by version desc`,
     [sopInstanceUid],
   );
   const same = known.find((row) => row.id === instance.blobId || row.digest === instance.digest);
-  if (same)
+  // What comes from the journal again was deleted since it came.
+  const revived = same && same.deleted_at !== null && same.id !== instance.blobId ? same : undefined;
+  if (same && !revived)
     return {
       outcome: same.id === instance.blobId ? 'replayed' : 'duplicate',
       instanceId: same.id,
@@ -161,9 +165,10 @@ async function indexIn(transaction: EntityManager, request: IndexRequest): Promi
       dueAt: null,
     };
 
-  const conflict = await findConflict(transaction, request, known[0]);
+  const there = known.filter((row) => row.deleted_at === null);
+  const conflict = await findConflict(transaction, request, there[0]);
   // After an outage the journal may hold versions, and they are indexed in any order.
-  const newest = known.every((row) => row.received_at.toISOString() <= instance.receivedAt);
+  const newest = there.every((row) => row.received_at.toISOString() <= instance.receivedAt);
   const describes = origin === 'source' && newest && conflict === undefined;
   await upsertStudy(transaction, request, describes);
   await transaction.query(
@@ -174,14 +179,16 @@ async function indexIn(transaction: EntityManager, request: IndexRequest): Promi
       text(dataset, 'SeriesDescription') ?? null, integer(num(dataset, 'SeriesNumber')),
     ],
   );
-  await insertInstance(transaction, request, (known[0]?.version ?? 0) + 1, newest);
-  const row = { id: instance.blobId, sopInstanceUid, studyInstanceUid, seriesInstanceUid };
+  if (revived) await reviveInstance(transaction, revived.id, request, newest);
+  else await insertInstance(transaction, request, (known[0]?.version ?? 0) + 1, newest);
+  if (origin === 'source') await transaction.query('update studies set deleted_at = null where study_instance_uid = $1 and deleted_at is not null', [studyInstanceUid]);
+  const row = { id: revived?.id ?? instance.blobId, sopInstanceUid, studyInstanceUid, seriesInstanceUid };
   await archiveInstance(transaction, row, describes, known.map((version) => version.study_instance_uid));
-  const study = origin === 'source' ? await advanceStudy(transaction, request, conflict, known.length > 0) : undefined;
+  const study = origin === 'source' ? await advanceStudy(transaction, request, conflict, there.length > 0) : undefined;
   await notifyStudy(transaction, studyInstanceUid);
   return {
-    outcome: known.length > 0 ? 'new-version' : 'new',
-    instanceId: instance.blobId,
+    outcome: revived ? 'revived' : there.length > 0 ? 'new-version' : 'new',
+    instanceId: row.id,
     studyInstanceUid,
     analyze: newest && study !== undefined && study.conflict === null && request.frames > 0 && request.route !== undefined,
     dueAt: (study?.due_at && (await endQuietPeriod(transaction, studyInstanceUid))) ?? study?.due_at ?? null,
@@ -278,6 +285,12 @@ async function insertInstance(transaction: EntityManager, request: IndexRequest,
       context.transport, context.associationId, instance.receivedAt, request.sourceTimezone, newest,
     ],
   );
+}
+
+/** The row that was deleted is there again, taken by the route that takes it now. */
+async function reviveInstance(transaction: EntityManager, id: string, { instance, route, frames }: IndexRequest, newest: boolean): Promise<void> {
+  if (newest) await transaction.query('update instances set current = false where sop_instance_uid = $1 and current', [instance.sopInstanceUid]);
+  await transaction.query('update instances set deleted_at = null, current = $2, route = $3, frames = $4, received_at = $5 where id = $1', [id, newest, route?.name ?? null, frames, instance.receivedAt]);
 }
 
 /**

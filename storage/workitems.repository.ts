@@ -66,6 +66,8 @@ export interface WorkitemContent {
   analyses: StoredAnalysis[];
   /** Current reports of the study, which new ones replace. */
   reports: Result[];
+  /** How often the study was purged: what was said of it then may be at destinations, and is another document. */
+  purges: number;
 }
 
 export type NewResult = Omit<Result, 'bytes' | 'current' | 'header' | 'transferSyntaxUid' | 'instanceNumber' | 'returned' | 'deletedAt'> & { bytes: number; header: Dataset };
@@ -216,7 +218,8 @@ export class WorkitemsRepository {
         [workitem.instances],
       );
       const reports = await transaction.findBy<Result>('Result', { studyInstanceUid: workitem.studyInstanceUid, kind: 'structured-report', current: true });
-      return { workitem, conflict: study?.conflict ?? null, images, analyses: await newestAnalyses(transaction, workitem.instances), reports };
+      const [purged]: { times: number }[] = await transaction.query('select times from purged_studies where study_instance_uid = $1', [workitem.studyInstanceUid]);
+      return { workitem, conflict: study?.conflict ?? null, images, analyses: await newestAnalyses(transaction, workitem.instances), reports, purges: purged?.times ?? 0 };
     });
   }
 
@@ -256,7 +259,7 @@ async function insertResult(transaction: EntityManager, workitem: string, result
        alternative_to, predecessor, blob, digest, bytes, model_name, model_version, model_sha256, current, created_at, header, frames, instance_number, returned)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, true, $15, $16::jsonb, $17, dicom_integer($16::jsonb #>> '{00200013,Value,0}'),
        exists (select from instances where instances.sop_instance_uid = $1))
-     on conflict (sop_instance_uid) do update set current = true`,
+     on conflict (sop_instance_uid) do update set current = true, deleted_at = null`,
     [
       result.sopInstanceUid, result.studyInstanceUid, result.seriesInstanceUid, result.sopClassUid, result.kind, result.sourceSopInstanceUid,
       result.alternativeTo, result.predecessor, result.blob, result.digest, result.bytes, result.modelName, result.modelVersion,

@@ -47,6 +47,8 @@ export interface StudyOutcome {
   /** ISO 8601 with zone. */
   createdAt: string;
   predecessor?: PredecessorDocument;
+  /** How often the study was purged and came again; its documents are others each time. */
+  purges?: number;
   /** From 1; higher when late instances or a changed version made a new outcome. */
   version: number;
   model: ModelIdentity;

@@ -25,6 +25,7 @@ function instanceUid(study: StudyOutcome, kind: EncodedResult['kind'], sopClassU
     study.model.sha256,
     study.settingsDigest,
     ENCODER_VERSION,
+    ...(study.purges === undefined ? [] : ['purged', String(study.purges)]),
     ...more,
     ...images.flatMap((image) => [image.sopInstanceUid, image.digest, String(image.frame), ...lungsOf(image)]),
   );

@@ -9,6 +9,7 @@ import { BlobStore } from '../../storage/blobs.ts';
 import { digestOf } from '../../storage/digest.ts';
 import { IntakeRepository } from '../../storage/intake.repository.ts';
 import { Journal } from '../../storage/journal.ts';
+import { PurgeRepository } from '../../storage/purge.repository.ts';
 import type { Finding } from './doctor.ts';
 
 const PAGE = 500;
@@ -20,6 +21,7 @@ export async function* checkStorage(dataSource: DataSource, settings: LoadedSett
   // Files first, then the journal, then the index: what comes in meanwhile is found in the later ones.
   const files = await filesBelow(join(settings.home, 'blobs'));
   const waiting = new Set((await Journal.open(settings.home, log)).ids());
+  const purged = await new PurgeRepository(dataSource).waitingFiles();
   const known = new Set<string>();
   let damaged = 0;
   for (let after: string | undefined; ; ) {
@@ -37,7 +39,7 @@ export async function* checkStorage(dataSource: DataSource, settings: LoadedSett
   }
   process.stderr.write('\r');
   let strays = 0;
-  const expected = new Set([...known, ...waiting].map((id) => resolve(blobs.path(id))));
+  const expected = new Set([...known, ...waiting, ...purged].map((id) => resolve(blobs.path(id))));
   for (const file of files) {
     if (expected.has(file)) continue;
     strays++;

@@ -23,6 +23,8 @@ import type { ComparisonSource } from '../comparison/comparison.ts';
 import { showComparison } from '../comparison/http.ts';
 import { showDrift } from '../drift/http.ts';
 import type { DriftSource } from '../drift/report.ts';
+import type { RecycleSource } from '../recycle/bin.ts';
+import { deleteResource, listRecycleBin, restoreFromBin } from '../recycle/http.ts';
 import { changeStudy, listWorklist, showStudy } from '../worklist/http.ts';
 import { listSources, requestRetrieve, showRetrieve, type RetrievalSource } from '../sources/http.ts';
 import type { WorklistEvents, WorklistSource } from '../worklist/worklist.ts';
@@ -53,6 +55,7 @@ export interface HttpOptions {
   dicomweb: DicomwebSource;
   archive?: Archive;
   transcoder?: Transcoder;
+  recycleBin: RecycleSource;
   worklist: WorklistSource;
   events: WorklistEvents;
   drift: DriftSource;
@@ -97,9 +100,13 @@ export async function createApp(options: HttpOptions): Promise<{ app: Express; s
   app.get('/api/sources', (request, response) => listSources(request, response, options.retrievals));
   app.post('/api/retrieve', (request, response) => requestRetrieve(request, response, options.retrievals));
   app.get('/api/retrieve/:id', (request, response) => showRetrieve(request, response, options.retrievals));
+  app.get('/api/recycle-bin', (request, response) => listRecycleBin(request, response, options.recycleBin));
+  app.post('/api/recycle-bin/:uid/restore', (request, response) => restoreFromBin(request, response, options.recycleBin));
   app.get('/api/events', (request, response) => streams.connect(request, response));
 
   app.post(['/dicomweb/studies', '/dicomweb/studies/:study'], (request, response) => storeInstances(request, response, options));
+  const levels = ['/dicomweb/studies/:study', '/dicomweb/studies/:study/series/:series', '/dicomweb/studies/:study/series/:series/instances/:instance'];
+  app.delete(levels, (request, response) => deleteResource(request, response, options.recycleBin));
   const { archive, transcoder } = options;
   if (archive) searchRoutes(app, archive, options);
   if (archive && transcoder) retrieveRoutes(app, { archive, transcoder });

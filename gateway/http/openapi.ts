@@ -1,6 +1,7 @@
 // The description of the HTTP surface (OpenAPI 3.1), kept by hand beside app.ts; a test holds the two together.
 import { QUANTITY_NAMES } from '../../ai/drift/quantities.ts';
 import { dicomwebPaths } from '../dicomweb/openapi.ts';
+import { workitemPaths } from '../ups/openapi.ts';
 import { READING_STATES } from '../worklist/worklist.ts';
 
 const problem = { description: 'Refused; the body says why', content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } };
@@ -201,10 +202,25 @@ export function openApi(version: string) {
       '/api/drift': {
         get: { summary: 'How the last days compare with the accepted distributions, by model and station (docs/drift.md)', responses: { 200: json('The report', ref('DriftReport')) } },
       },
+      '/api/recycle-bin': {
+        get: {
+          summary: 'Studies of which something was deleted and can be restored, the last first',
+          parameters: [{ name: 'limit', in: 'query', schema: { type: 'integer', minimum: 1, maximum: 1000, default: 100 } }],
+          responses: { 200: json('What is in the recycle bin', { type: 'object', properties: { studies: list({ studyInstanceUid: text, instances: integer, results: integer, wholeStudy: { type: 'boolean' }, deletedAt: text, purgeAt: text, requestedBy: nullable('string') }) } }), 400: problem },
+        },
+      },
+      '/api/recycle-bin/{uid}/restore': {
+        post: {
+          summary: 'Brings back what was deleted of a study, series or instance',
+          parameters: [uid('uid', 'Study, Series or SOP Instance UID')],
+          responses: { 200: json('What is back', { type: 'object', properties: { restored: list({ studyInstanceUid: text, instances: integer, results: integer }) } }), 400: problem, 404: problem },
+        },
+      },
       '/api/events': {
         get: { summary: 'Server-sent events: `study` with {"studyInstanceUid"} after each change of an entry', responses: { 200: { description: 'The stream', content: { 'text/event-stream': {} } }, 503: problem } },
       },
       ...dicomwebPaths(),
+      ...workitemPaths(),
     },
     components: {
       securitySchemes: { bearer: { type: 'http', scheme: 'bearer', description: 'Needed when http.auth is set' } },

@@ -143,7 +143,7 @@ export class Indexer {
     );
     if (indexed.promotes) await promoteStudy(indexed.studyInstanceUid, this.#options);
     // In this order a crash in between leaves an entry without blob, which start-up removes.
-    if (indexed.outcome === 'duplicate') await blobs.remove(instance.blobId);
+    if (indexed.outcome === 'duplicate' || indexed.outcome === 'revived') await blobs.remove(instance.blobId);
     await journal.remove(instance.blobId);
     this.#log.info(
       { study: indexed.studyInstanceUid, instance: instance.sopInstanceUid, outcome: indexed.outcome, route: route?.name, association: instance.context.associationId },

@@ -89,6 +89,7 @@ async function resultsOf(model: ModelPackage, judged: Judged[], content: Workite
     settingsDigest,
     createdAt: (workitem.closedAt ?? workitem.createdAt).toISOString(),
     ...(predecessor && { predecessor }),
+    ...(content.purges > 0 && { purges: content.purges }),
     version: workitem.version,
     model: model.identity,
     labels: model.manifest.labels,

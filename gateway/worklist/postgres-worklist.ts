@@ -1,5 +1,5 @@
 // The worklist from Postgres, in the order in which studies should be read.
-import type { DataSource } from 'typeorm';
+import { IsNull, type DataSource } from 'typeorm';
 import { outcomeOf } from '../../ai/analysis.ts';
 import { num, text, type Dataset, type PersonName } from '../../storage/dicom/dataset.ts';
 import type { Instance } from '../../storage/entities/instance.ts';
@@ -105,9 +105,9 @@ export class PostgresWorklist implements WorklistSource {
 
   async study(studyInstanceUid: string): Promise<StudyDetail | undefined> {
     return this.#dataSource.transaction('REPEATABLE READ', async (transaction) => {
-      const [row]: Row[] = await transaction.query(entriesOf(`${rankedStudies(this.#order())} where study_instance_uid = $1`), [studyInstanceUid]);
+      const [row]: Row[] = await transaction.query(entriesOf(`${rankedStudies(this.#order())} and study_instance_uid = $1`), [studyInstanceUid]);
       if (!row) return undefined;
-      const instances = await transaction.find<Instance>('Instance', { where: { studyInstanceUid }, order: { receivedAt: 'ASC', version: 'ASC' } });
+      const instances = await transaction.find<Instance>('Instance', { where: { studyInstanceUid, deletedAt: IsNull() }, order: { receivedAt: 'ASC', version: 'ASC' } });
       const analyses: (StoredAnalysis & { regions: RegionRow[] | null })[] = await transaction.query(
         `select analyses.instance, frame, model_name as "modelName", model_version as "modelVersion", model_sha256 as "modelSha256", analyses.status,
            analyses.reason, label, finding, sought, probability, threshold, positive, scores, provider, milliseconds, severity,
@@ -117,7 +117,7 @@ export class PostgresWorklist implements WorklistSource {
            and (judged_by is null or settings_digest = any(judged_by)) order by analyses.id`,
         [studyInstanceUid],
       );
-      const results = await transaction.find<Result>('Result', { where: { studyInstanceUid }, order: { createdAt: 'ASC', sopInstanceUid: 'ASC' } });
+      const results = await transaction.find<Result>('Result', { where: { studyInstanceUid, deletedAt: IsNull() }, order: { createdAt: 'ASC', sopInstanceUid: 'ASC' } });
       const deliveries: Delivery[] = await transaction.query(
         `select destination, deliveries.sop_instance_uid as "sopInstanceUid", state, attempts, last_error as "lastError",
            next_attempt_at as "nextAttemptAt", delivered_at as "deliveredAt", delivered_sop_instance_uid as "deliveredSopInstanceUid", commitment

@@ -23,10 +23,10 @@ const KEYS: Record<WorklistOrder, [urgency: string, tie: string]> = {
   severity: [CLEARNESS, IMPROBABILITY],
 };
 
-/** Studies with rank, urgency and tie. */
+/** Studies with rank, urgency and tie, but for those that were deleted; a further condition goes on with `and`. */
 export function rankedStudies(order: WorklistOrder): string {
   const [urgency, tie] = KEYS[order].map((key) => `(case when positive then ${key} else 0::float8 end)`);
-  return `select *, ${RANK} as rank, ${urgency} as urgency, ${tie} as tie from studies`;
+  return `select *, ${RANK} as rank, ${urgency} as urgency, ${tie} as tie from studies where deleted_at is null`;
 }
 
 /** Cursors carry milliseconds, Postgres keeps microseconds. */
