@@ -21,6 +21,7 @@ import { EmbeddedPostgres } from '../storage/embedded-postgres.ts';
 import { lockHome } from '../storage/home-lock.ts';
 import { IntakeRepository } from '../storage/intake.repository.ts';
 import { Journal } from '../storage/journal.ts';
+import { ModalityWorklistRepository } from '../storage/modality-worklist.repository.ts';
 import { Receiver } from '../storage/receive.ts';
 import { PurgeRepository } from '../storage/purge.repository.ts';
 import { RecycleRepository } from '../storage/recycle.repository.ts';
@@ -50,6 +51,7 @@ import { answerCommitments, askForCommitments, notificationServices } from './pi
 import { JobQueue } from './pipeline/queue.ts';
 import { makeResults } from './pipeline/reporting.ts';
 import { shadowImage } from './pipeline/shadow.ts';
+import { ModalityWorklist } from './sources/modality-worklist.ts';
 import { Sources } from './sources/sources.ts';
 import { DatasetTranscoder } from './transcode/dataset-transcoder.ts';
 import { RecycleBin } from './recycle/bin.ts';
@@ -234,6 +236,7 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
     const digests = new Map(models.map(({ manifest }) => [manifest.name, digestOf(manifest, lungs?.manifest)]));
     const settingsDigest = (model: string): string => digests.get(model) ?? '';
     const shared = { settings, models: () => models, workitems, queue, blobs, settingsDigest };
+    const modalityWorklist = new ModalityWorklist({ settings, repository: new ModalityWorklistRepository(dataSource), log: log.child({ module: 'modality-worklist' }) });
     await queue.work('analyze', ANALYSES, async (jobs, { log }) => {
       const onAnalysis = (model: string, outcome: AnalysisOutcome): void => {
         metrics.analyses.inc({ model, status: outcome.status });
@@ -241,7 +244,12 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
         if (outcome.severity) metrics.severities.inc({ outcome: outcome.severity.status });
         metrics.inferenceMilliseconds.observe({ model }, outcome.milliseconds);
       };
-      await Promise.all(jobs.map(({ instanceId }) => analyzeImage(instanceId, { ...shared, log, analyzer: started, onAnalysis })));
+      await Promise.all(
+        jobs.map(async ({ instanceId }) => {
+          await modalityWorklist.complete(instanceId);
+          await analyzeImage(instanceId, { ...shared, log, analyzer: started, onAnalysis });
+        }),
+      );
     });
     await queue.work('shadow', {}, async (jobs, { signal, log }) => {
       const onShadow = (model: string, outcome: { status: string }): void => metrics.shadowAnalyses.inc({ model, status: outcome.status });

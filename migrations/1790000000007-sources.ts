@@ -61,7 +61,7 @@ export class Sources1790000000007 implements MigrationInterface {
         detail text,
         attempts integer not null default 1,
         asked_at timestamptz not null,
-        constraint study_completions_outcome check (outcome in ('completed', 'nothing-missing', 'no-match', 'ambiguous', 'contradiction', 'unavailable'))
+        constraint study_completions_outcome check (outcome in ('completed', 'no-match', 'ambiguous', 'contradiction', 'unavailable'))
       )`);
     await runner.query('alter table studies add column purpose text');
     await runner.query(`alter table instances drop constraint instances_transport, add constraint instances_transport check (transport in ('dimse', 'stow', 'wado'))`);

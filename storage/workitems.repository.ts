@@ -7,6 +7,7 @@ import type { LeftOutModel } from './entities/instance.ts';
 import type { Analysis, RegionRow, Workitem } from './entities/workitem.ts';
 import type { Result } from './entities/result.ts';
 import { FRAMES_TO_ANALYZE } from './frames-to-analyze.ts';
+import { COMPLETED_HEADER } from './modality-worklist.repository.ts';
 import { notifyStudy } from './study-events.ts';
 import { refreshStudy, ROUTED_IMAGES } from './study-outcome.ts';
 
@@ -32,7 +33,7 @@ export interface AnalyzedFrame {
 }
 
 const IMAGE_COLUMNS = `instances.id, sop_instance_uid as "sopInstanceUid", sop_class_uid as "sopClassUid", series_instance_uid as "seriesInstanceUid",
-  instances.study_instance_uid as "studyInstanceUid", digest, frames, instances.route, current, header, received_at as "receivedAt"`;
+  instances.study_instance_uid as "studyInstanceUid", digest, frames, instances.route, current, ${COMPLETED_HEADER} as header, received_at as "receivedAt"`;
 
 export type NewAnalysis = Omit<Analysis, 'id' | 'analyzedAt'> & { regions: Omit<RegionRow, 'id' | 'analysis' | 'ordinal'>[]; sample?: DriftSample | undefined };
 export type StoredAnalysis = Analysis & { regions: RegionRow[] };
@@ -312,7 +313,7 @@ async function hasSilentImage(transaction: EntityManager, workitem: string): Pro
 /** The images of a workitem of which a frame has no analysis by one of the models that judge it; by any, where the route is gone. */
 async function unanalyzed(transaction: EntityManager, workitem: string, route: string, modelsOf: ModelsOf): Promise<string[]> {
   const rows: { id: string; header: Dataset; frames: number; spoken: Record<string, number> }[] = await transaction.query(
-    `select instances.id, header, ${FRAMES_TO_ANALYZE} as frames,
+    `select instances.id, ${COMPLETED_HEADER} as header, ${FRAMES_TO_ANALYZE} as frames,
        (select coalesce(json_object_agg(settings_digest, frames), '{}') from (
           select settings_digest, count(distinct frame) as frames from analyses where instance = instances.id group by settings_digest) as said) as spoken
      from workitems join instances on instances.id = any(workitems.instances) where workitems.id = $1`,

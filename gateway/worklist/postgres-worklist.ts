@@ -8,6 +8,7 @@ import type { RegionRow } from '../../storage/entities/workitem.ts';
 import type { Severity } from '../../storage/entities/severity.ts';
 import { lockStudy, type StoredAnalysis } from '../../storage/workitems.repository.ts';
 import { notifyStudy } from '../../storage/study-events.ts';
+import { COMPLETION, completedName, completedText, completionInWords, type CompletionRow } from './completion.ts';
 import { cursorOf, positionOf, rankedStudies, READING_ORDER, type WorklistOrder } from './reading-order.ts';
 import { severityAnswer } from './severity-answer.ts';
 import type { DeliveryState, ReadingState, StudyAnalysis, StudyDetail, WorklistEntry, WorklistSource } from './worklist.ts';
@@ -45,6 +46,7 @@ interface Row {
   overlaySeries: string | null;
   overlayInstance: string | null;
   severity: Severity | null;
+  completion: CompletionRow | null;
   rank: number;
   urgency: number;
   tie: number;
@@ -54,7 +56,7 @@ const COLUMNS = `
   study_instance_uid as "studyInstanceUid", patient_name as name, patients.patient_id as "patientId", patient_sex as sex, patient_birth_date as "birthDate",
   accession_number as "accessionNumber", study_date as "studyDate", study_time as "studyTime", studies.description,
   first_received_at as "firstReceivedAt", intake, analysis, reason, reading, finding, sought, probability, threshold, positive, regions, conflict, flagged,
-  studies.route, severity, rank, urgency, tie,
+  studies.route, severity, rank, urgency, tie, ${COMPLETION} as completion,
   (select array_agg(distinct modality order by modality) from series where series.study_instance_uid = studies.study_instance_uid) as modalities,
   images.count as images, images.age, deliveries.delivered, deliveries.failed, deliveries.pending,
   overlay.series_instance_uid as "overlaySeries", overlay.sop_instance_uid as "overlayInstance"`;
@@ -157,14 +159,16 @@ export class PostgresWorklist implements WorklistSource {
 }
 
 function entryOf(row: Row): WorklistEntry {
+  const { completion } = row;
+  const name = row.name ?? completedName(completion);
   return {
     studyInstanceUid: row.studyInstanceUid,
-    patientName: [row.name?.Alphabetic ?? '', row.name?.Ideographic ?? '', row.name?.Phonetic ?? ''].join('=').replace(/=+$/, ''),
-    patientId: row.patientId ?? '',
-    patientSex: row.sex,
+    patientName: [name?.Alphabetic ?? '', name?.Ideographic ?? '', name?.Phonetic ?? ''].join('=').replace(/=+$/, ''),
+    patientId: row.patientId ?? completedText(completion, 'PatientID') ?? '',
+    patientSex: row.sex ?? completedText(completion, 'PatientSex'),
     patientAge: row.age,
-    patientBirthDate: row.birthDate,
-    accessionNumber: row.accessionNumber ?? '',
+    patientBirthDate: row.birthDate ?? completedText(completion, 'PatientBirthDate'),
+    accessionNumber: row.accessionNumber ?? completedText(completion, 'AccessionNumber') ?? '',
     studyDate: row.studyDate ?? '',
     studyTime: row.studyTime ?? '',
     description: row.description ?? '',
@@ -184,7 +188,7 @@ function entryOf(row: Row): WorklistEntry {
     regions: row.regions,
     ...severityAnswer(row.severity),
     overlay: row.overlayInstance === null ? null : `/dicomweb/studies/${row.studyInstanceUid}/series/${row.overlaySeries}/instances/${row.overlayInstance}/rendered`,
-    flagged: row.conflict ?? row.flagged,
+    flagged: row.conflict ?? ([row.flagged, completionInWords(completion)].filter((reason) => reason !== null).join('; ') || null),
   };
 }
 
