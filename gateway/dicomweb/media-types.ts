@@ -21,7 +21,7 @@ const COMPRESSED: Readonly<Record<string, readonly string[]>> = {
   'video/H265': ['1.2.840.10008.1.2.4.107', '1.2.840.10008.1.2.4.108'],
 };
 /** Names from before these types were registered, which viewers still send (PS3.18 2016 table 6.1.1.8-3b). */
-const ALIASES: Readonly<Record<string, string>> = { 'image/x-dicom-rle': 'image/dicom-rle', 'image/x-jls': 'image/jls', 'video/mpeg2': 'video/mpeg', 'video/h265': 'video/H265' };
+const ALIASES: Readonly<Record<string, string>> = { 'image/x-dicom-rle': 'image/dicom-rle', 'image/x-jls': 'image/jls', 'image/jll': 'image/jpeg', 'image/jph': 'image/jphc', 'image/jhc': 'image/jphc', 'image/j2c': 'image/jp2', 'video/mpeg2': 'video/mpeg', 'video/h265': 'video/H265' };
 
 const TYPE_OF = new Map(Object.entries(COMPRESSED).flatMap(([type, syntaxes]) => syntaxes.map((syntax) => [syntax, type] as const)));
 
