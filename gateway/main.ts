@@ -56,6 +56,7 @@ import { Sources } from './sources/sources.ts';
 import { DatasetTranscoder } from './transcode/dataset-transcoder.ts';
 import { RecycleBin } from './recycle/bin.ts';
 import { schedulePurge } from './recycle/schedule.ts';
+import { serveOrders, startUps } from './ups/start.ts';
 import { PostgresWorklist } from './worklist/postgres-worklist.ts';
 
 export interface Gateway {
@@ -161,6 +162,9 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
     indexer.replay();
   }
 
+  const recycleBin = new RecycleBin({ settings, recycle: new RecycleRepository(dataSource), purge: new PurgeRepository(dataSource), queue, blobs, log });
+  if (has('intake')) cleanup.add(schedulePurge(recycleBin, log));
+
   if (has('intake')) {
     const ending = new AbortController();
     const kept = keepResultHeaders(dataSource, blobs, log, ending.signal).catch((error: unknown) => log.error({ err: error }, 'headers of earlier results could not be kept; the next start tries again'));
@@ -169,9 +173,6 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
       return kept;
     });
   }
-  const recycleBin = new RecycleBin({ settings, recycle: new RecycleRepository(dataSource), purge: new PurgeRepository(dataSource), queue, blobs, log });
-  if (has('intake')) cleanup.add(schedulePurge(recycleBin, log));
-
   if (analyzer) {
     await serveAnalysis(analyzer);
     cleanup.add(scheduleDriftChecks({ check: () => drift.check(), minutes: () => current.drift.checkMinutes, log }));
@@ -189,14 +190,17 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
   const webRoot = has('web') ? await buildPage(log) : undefined;
   const health = { live: () => live(analyzer), ready: () => ready(dataSource, home, first, analyzer) };
   const about = () => ({ aeTitle: first.dimse.aeTitle, dimsePort: dimse?.port ?? 0, version: VERSION });
+  const ups = await startUps({ settings, dataSource, databaseUrl, queue, log });
+  cleanup.add(() => ups.stop());
   const http = await startHttpServer({
-    settings: first, health, about, webRoot, log, events,
+    settings: first, health, about, webRoot, log, events, ups,
     receiver: has('intake') ? receiver : undefined,
     spool: new Spool(home, () => current.limits),
     recycleBin,
     indexed: (blobId) => indexer.indexed(blobId),
     dicomweb: new StoredObjects(dataSource, blobs),
     archive,
+    transcoder,
     worklist: new PostgresWorklist(dataSource, () => current.worklist.order),
     drift,
     comparisons,
@@ -261,6 +265,7 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
         await sources.wantPriors(studyInstanceUid);
       }
     });
+    await serveOrders({ settings, models: () => models, settingsDigest, dataSource, queue });
     await queue.work('report', { concurrency: 2 }, async (jobs, { log }) => {
       for (const { workitemId } of jobs)
         await makeResults(workitemId, { ...shared, log, encode: (outcome) => encoder.encode(outcome) });

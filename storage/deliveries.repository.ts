@@ -7,6 +7,7 @@ export interface DueDelivery {
   sopInstanceUid: string;
   studyInstanceUid: string;
   sopClassUid: string;
+  transferSyntaxUid: string;
   blob: string;
   /** Comprehensive SR for destinations that refuse Comprehensive 3D SR. */
   alternative: { sopInstanceUid: string; sopClassUid: string; blob: string } | null;
@@ -32,7 +33,7 @@ export class DeliveriesRepository {
   async due(destination: string, limit: number): Promise<DueDelivery[]> {
     return this.#dataSource.query(
       `select deliveries.id, results.sop_instance_uid as "sopInstanceUid", results.study_instance_uid as "studyInstanceUid",
-         results.sop_class_uid as "sopClassUid", results.blob, attempts, deliveries.created_at as "createdAt", deadline_at as "deadlineAt",
+         results.sop_class_uid as "sopClassUid", results.transfer_syntax_uid as "transferSyntaxUid", results.blob, attempts, deliveries.created_at as "createdAt", deadline_at as "deadlineAt",
          (select json_build_object('sopInstanceUid', other.sop_instance_uid, 'sopClassUid', other.sop_class_uid, 'blob', other.blob)
           from results as other where other.alternative_to = results.sop_instance_uid) as alternative
        from deliveries join results using (sop_instance_uid)

@@ -10,6 +10,7 @@ import { FRAMES_TO_ANALYZE } from './frames-to-analyze.ts';
 import { COMPLETED_HEADER } from './modality-worklist.repository.ts';
 import { notifyStudy } from './study-events.ts';
 import { refreshStudy, ROUTED_IMAGES } from './study-outcome.ts';
+import { showWorkitems } from './ups/workitem-steps.ts';
 
 export interface ImageRow {
   id: string;
@@ -31,6 +32,12 @@ export interface AnalyzedFrame {
   modelSha256: string;
   settingsDigest: string;
 }
+
+export type ImageToAnalyze = ImageRow & {
+  analyzed: AnalyzedFrame[];
+  /** Of its closed workitem. */
+  worker: Workitem['worker'];
+};
 
 const IMAGE_COLUMNS = `instances.id, sop_instance_uid as "sopInstanceUid", sop_class_uid as "sopClassUid", series_instance_uid as "seriesInstanceUid",
   instances.study_instance_uid as "studyInstanceUid", digest, frames, instances.route, current, ${COMPLETED_HEADER} as header, received_at as "receivedAt"`;
@@ -57,6 +64,16 @@ export interface Closing {
   notBefore?: Date;
   /** It was closed now, and this is its workitem, if any route takes it. */
   workitem?: string;
+}
+
+/** What a closed study goes on with; each enqueues its job in the same transaction. */
+export interface Next {
+  whenReady(workitem: string, transaction: EntityManager): Promise<void>;
+  analyze(images: string[], transaction: EntityManager): Promise<void>;
+  /** Whether a worker from outside is meant to take the studies of a route. */
+  isOutside(route: string): boolean;
+  /** The step waits for such a worker. */
+  publish(workitem: string, transaction: EntityManager): Promise<void>;
 }
 
 export interface WorkitemContent {
@@ -86,11 +103,13 @@ export class WorkitemsRepository {
   }
 
   /** The instance to analyse; undefined where its study waits for a person, or a newer version has come. */
-  async imageToAnalyze(instanceId: string): Promise<(ImageRow & { analyzed: AnalyzedFrame[] }) | undefined> {
-    const [row]: (ImageRow & { analyzed: AnalyzedFrame[] })[] = await this.#dataSource.query(
+  async imageToAnalyze(instanceId: string): Promise<ImageToAnalyze | undefined> {
+    const [row]: ImageToAnalyze[] = await this.#dataSource.query(
       `select ${IMAGE_COLUMNS},
          (select coalesce(json_agg(json_build_object('frame', frame, 'modelSha256', model_sha256, 'settingsDigest', settings_digest)), '[]')
-          from analyses where instance = instances.id) as analyzed
+          from analyses where instance = instances.id) as analyzed,
+         (select worker from workitems where workitems.study_instance_uid = instances.study_instance_uid and state = 'running'
+            and instances.id = any(workitems.instances)) as worker
        from instances join studies using (study_instance_uid)
        where instances.id = $1 and current and studies.conflict is null and instances.route is not null`,
       [instanceId],
@@ -141,6 +160,7 @@ export class WorkitemsRepository {
       );
       for (const { id, route } of running)
         if (!(await hasSilentImage(transaction, id)) && (await unanalyzed(transaction, id, route, modelsOf)).length === 0) await whenReady(id, transaction);
+      if (running.length > 0) await showWorkitems(transaction, studyInstanceUid);
       await notifyStudy(transaction, studyInstanceUid);
     });
   }
@@ -152,7 +172,7 @@ export class WorkitemsRepository {
   async closeStudy(
     studyInstanceUid: string,
     modelsOf: ModelsOf,
-    next: { whenReady(workitem: string, transaction: EntityManager): Promise<void>; analyze(images: string[], transaction: EntityManager): Promise<void> },
+    next: Next,
   ): Promise<Closing> {
     return this.#dataSource.transaction(async (transaction) => {
       await lockStudy(transaction, studyInstanceUid);
@@ -176,10 +196,19 @@ export class WorkitemsRepository {
       if (!workitem) return {};
       // What an earlier one still waits for comes in this one's report; were both to go on, the older could end as the current one.
       await transaction.query(
-        `update workitems set state = 'completed', completed_at = now(), reason = 'taken over by the next version'
-         where study_instance_uid = $1 and state = 'running' and id <> $2`,
+        `with taken as (
+           update workitems set state = 'completed', completed_at = now(), reason = 'taken over by the next version'
+           where study_instance_uid = $1 and state = 'running' and id <> $2 returning id)
+         update ups set workitem = $2 where origin = 'order' and workitem in (select id from taken)`,
         [studyInstanceUid, workitem.id],
       );
+      const outside = study.conflict === null && next.isOutside(workitem.route);
+      if (outside) await transaction.query(`update workitems set worker = 'outside' where id = $1`, [workitem.id]);
+      await showWorkitems(transaction, studyInstanceUid);
+      if (outside) {
+        await next.publish(workitem.id, transaction);
+        return { workitem: workitem.id };
+      }
       const open = study.conflict === null ? await unanalyzed(transaction, workitem.id, workitem.route, modelsOf) : [];
       if (open.length > 0) await next.analyze(open, transaction);
       else await next.whenReady(workitem.id, transaction);
@@ -247,13 +276,14 @@ export class WorkitemsRepository {
         );
       await recordChoices(transaction, choices);
       await refreshStudy(transaction, workitem.studyInstanceUid);
+      await showWorkitems(transaction, workitem.studyInstanceUid);
       await enqueue(transaction);
       await notifyStudy(transaction, workitem.studyInstanceUid);
     });
   }
 }
 
-async function insertResult(transaction: EntityManager, workitem: string, result: NewResult): Promise<void> {
+export async function insertResult(transaction: EntityManager, workitem: string, result: NewResult): Promise<void> {
   // The overlay of an image that did not change is the one that was made before: it becomes current again.
   await transaction.query(
     `insert into results (sop_instance_uid, study_instance_uid, series_instance_uid, sop_class_uid, kind, source_sop_instance_uid,
@@ -273,13 +303,14 @@ async function insertResult(transaction: EntityManager, workitem: string, result
 
 /** Opens the study's next workitem, unless one is open already. @param route null: the study's own; without any, none is opened */
 export async function openWorkitem(transaction: EntityManager, studyInstanceUid: string, route: string | null): Promise<void> {
-  await transaction.query(
+  const opened: unknown[] = await transaction.query(
     `insert into workitems (study_instance_uid, version, route, state, created_at)
      select $1, (select coalesce(max(version), 0) + 1 from workitems where study_instance_uid = $1), coalesce($2, route), 'waiting', now()
      from studies where study_instance_uid = $1 and coalesce($2, route) is not null
-     on conflict (study_instance_uid) where state = 'waiting' do nothing`,
+     on conflict (study_instance_uid) where state = 'waiting' do nothing returning 1`,
     [studyInstanceUid, route],
   );
+  if (opened.length > 0) await showWorkitems(transaction, studyInstanceUid);
 }
 
 /** Intake and analysis of one study take turns: the same lock as indexing. */

@@ -83,10 +83,10 @@ export function nextAttempt(attempts: number, retry: Retry, now: number, random:
 }
 
 function outgoing(delivery: DueDelivery, blobs: BlobStore): OutgoingResult {
-  const form = ({ sopClassUid, sopInstanceUid, blob }: { sopClassUid: string; sopInstanceUid: string; blob: string }) => ({
+  const form = ({ sopClassUid, sopInstanceUid, blob, transferSyntaxUid = EXPLICIT_VR_LITTLE_ENDIAN }: { sopClassUid: string; sopInstanceUid: string; blob: string; transferSyntaxUid?: string }) => ({
     sopClassUid,
     sopInstanceUid,
-    transferSyntaxUid: EXPLICIT_VR_LITTLE_ENDIAN,
+    transferSyntaxUid,
     path: blobs.path(blob),
   });
   return { ...form(delivery), ...(delivery.alternative && { alternative: form(delivery.alternative) }) };

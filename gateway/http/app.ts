@@ -1,5 +1,5 @@
 // Every address of the gateway, and what stands before each: the one place that says who may call what.
-import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import express, { type Express, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import type { Logger } from 'pino';
 import { Gauge, type Registry } from 'prom-client';
 import type { Settings } from '../../config/settings.ts';
@@ -7,10 +7,11 @@ import type { Archive } from '../../storage/archive.ts';
 import type { IndexOutcome } from '../../storage/intake.repository.ts';
 import type { Spool } from '../../storage/spool.ts';
 import type { RetrieveOptions } from '../dicomweb/instance-file.ts';
-import { renderInstance } from '../dicomweb/rendered.ts';
+import { renderResource } from '../dicomweb/rendered.ts';
 import type { DicomwebSource } from '../dicomweb/source.ts';
 import type { InstanceReceiver } from '../dicomweb/stow-parts.ts';
 import { storeInstances } from '../dicomweb/stow-rs.ts';
+import { renderThumbnail } from '../dicomweb/thumbnail.ts';
 import { retrieveCapabilities } from '../dicomweb/capabilities.ts';
 import { search } from '../dicomweb/qido-rs.ts';
 import { retrieveBulkData, retrieveBulkValue } from '../dicomweb/wado-bulkdata.ts';
@@ -27,6 +28,15 @@ import type { RecycleSource } from '../recycle/bin.ts';
 import { deleteResource, listRecycleBin, restoreFromBin } from '../recycle/http.ts';
 import { changeStudy, listWorklist, showStudy } from '../worklist/http.ts';
 import { listSources, requestRetrieve, showRetrieve, type RetrievalSource } from '../sources/http.ts';
+import { changeWorkitemState } from '../ups/change-state.ts';
+import { createWorkitem } from '../ups/create.ts';
+import { requestCancellation } from '../ups/request-cancellation.ts';
+import { retrieveWorkitem } from '../ups/retrieve.ts';
+import { searchWorkitems } from '../ups/search.ts';
+import type { UpsService } from '../ups/service.ts';
+import type { Ups } from '../ups/start.ts';
+import { subscribe, suspend, unsubscribe } from '../ups/subscriptions.ts';
+import { updateWorkitem } from '../ups/update.ts';
 import type { WorklistEvents, WorklistSource } from '../worklist/worklist.ts';
 import { accessLog } from './access-log.ts';
 import { methodsByAddress } from './allowed-methods.ts';
@@ -56,6 +66,8 @@ export interface HttpOptions {
   archive?: Archive;
   transcoder?: Transcoder;
   recycleBin: RecycleSource;
+  /** Undefined where nobody may ask for workitems: the HTTP side alone. */
+  ups?: Ups;
   worklist: WorklistSource;
   events: WorklistEvents;
   drift: DriftSource;
@@ -71,7 +83,7 @@ export interface HttpOptions {
 }
 
 /** @throws when http.auth names a token file that cannot be used */
-export async function createApp(options: HttpOptions): Promise<{ app: Express; streams: EventStreams }> {
+export async function createApp(options: HttpOptions): Promise<{ app: Express; streams: EventStreams; authenticate: RequestHandler }> {
   const { dicomweb, worklist, health, metrics, log } = options;
   const streams = new EventStreams(options.events);
   metrics.registerMetric(openStreams(streams));
@@ -84,7 +96,8 @@ export async function createApp(options: HttpOptions): Promise<{ app: Express; s
   // The page itself holds no data: it is free, so that it can ask for the token that its requests need.
   if (options.webRoot !== undefined) app.use(page(options.webRoot));
 
-  app.use(await authentication(options.settings.http, log));
+  const authenticate = await authentication(options.settings.http, log);
+  app.use(authenticate);
   app.use('/api', noStore);
   app.get('/metrics', async (_request, response) => {
     response.type(metrics.contentType).send(await metrics.metrics());
@@ -108,12 +121,12 @@ export async function createApp(options: HttpOptions): Promise<{ app: Express; s
   const levels = ['/dicomweb/studies/:study', '/dicomweb/studies/:study/series/:series', '/dicomweb/studies/:study/series/:series/instances/:instance'];
   app.delete(levels, (request, response) => deleteResource(request, response, options.recycleBin));
   const { archive, transcoder } = options;
+  if (options.ups) workitemRoutes(app, options.ups.service);
   if (archive) searchRoutes(app, archive, options);
   if (archive && transcoder) retrieveRoutes(app, { archive, transcoder });
   app.get('/dicomweb/studies/:study/metadata', (request, response) => retrieveStudyMetadata(request, response, dicomweb));
   const instance = '/dicomweb/studies/:study/series/:series/instances/:instance';
   app.get(instance, (request, response) => retrieveInstance(request, response, dicomweb));
-  app.get([`${instance}/rendered`, `${instance}/frames/:frame/rendered`], (request, response) => renderInstance(request, response, dicomweb));
 
   const { paths } = openApi('');
   const methodsAt = methodsByAddress(paths);
@@ -127,7 +140,7 @@ export async function createApp(options: HttpOptions): Promise<{ app: Express; s
   app.use(async (error: unknown, request: Request, response: Response, _next: NextFunction) => {
     await answerError(error, request, response, log);
   });
-  return { app, streams };
+  return { app, streams, authenticate };
 }
 
 const isDicomweb = (path: string): boolean => /^\/dicomweb(\/|$)/i.test(path);
@@ -142,6 +155,24 @@ function searchRoutes(app: Express, archive: Archive, { settings, about }: HttpO
   app.get(['/dicomweb/instances', `${study}/instances`, `${study}/series/:series/instances`], (request, response) => search(request, response, 'instance', options()));
 }
 
+/** PS3.18 table 11.3-1; events are had over a WebSocket (upgrade.ts). */
+function workitemRoutes(app: Express, service: UpsService): void {
+  const workitem = '/dicomweb/workitems/:workitem';
+  const subscriber = `${workitem}/subscribers/:aetitle`;
+  app.get('/dicomweb/workitems', (request, response) => searchWorkitems(request, response, service));
+  app.post('/dicomweb/workitems', (request, response) => createWorkitem(request, response, service));
+  app.get(workitem, (request, response) => retrieveWorkitem(request, response, service));
+  app.post(workitem, (request, response) => updateWorkitem(request, response, service));
+  app.put(`${workitem}/state`, (request, response) => changeWorkitemState(request, response, service));
+  app.post(`${workitem}/cancelrequest`, (request, response) => requestCancellation(request, response, service));
+  app.post(subscriber, (request, response) => subscribe(request, response, service));
+  app.delete(subscriber, (request, response) => unsubscribe(request, response, service));
+  app.post(`${subscriber}/suspend`, (request, response) => suspend(request, response, service));
+  app.get('/dicomweb/subscribers/:aetitle', () => {
+    throw new HttpError(426, 'Notifications are had over a WebSocket: ask for an upgrade.', { Upgrade: 'websocket', Connection: 'Upgrade' });
+  });
+}
+
 /** At all three levels (PS3.18 table 10.4.1-1), and what only an instance has. */
 function retrieveRoutes(app: Express, options: RetrieveOptions): void {
   const study = '/dicomweb/studies/:study';
@@ -154,6 +185,9 @@ function retrieveRoutes(app: Express, options: RetrieveOptions): void {
   app.get(levels.map((level) => `${level}/pixeldata`), (request, response) => retrievePixelData(request, response, options));
   app.get(`${instance}/bulkdata/*path`, (request, response) => retrieveBulkValue(request, response, options));
   app.get(`${instance}/frames/:frames`, (request, response) => retrieveFrames(request, response, options));
+  const shown = [...levels, `${instance}/frames/:frames`];
+  app.get(shown.map((level) => `${level}/rendered`), (request, response) => renderResource(request, response, options));
+  app.get(shown.map((level) => `${level}/thumbnail`), (request, response) => renderThumbnail(request, response, options));
 }
 
 function openStreams(streams: EventStreams): Gauge {

@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createApp, type HttpOptions } from './app.ts';
+import { upgrade } from './upgrade.ts';
 
 /** Complete headers within this time: longer is a port scan or an attack. */
 const HEADERS_MILLISECONDS = 20_000;
@@ -18,7 +19,7 @@ export interface HttpServer {
 
 /** Listens on settings.http. @throws when the address is taken, or the token file cannot be used */
 export async function startHttpServer(options: HttpOptions): Promise<HttpServer> {
-  const { app, streams } = await createApp(options);
+  const { app, streams, authenticate } = await createApp(options);
   let draining = false;
   const running = new Set<ServerResponse>();
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
@@ -31,6 +32,9 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
   const server = createServer({ headersTimeout: HEADERS_MILLISECONDS, requestTimeout: 0, keepAliveTimeout: KEEP_ALIVE_MILLISECONDS }, handle);
   // Handlers ask for the body themselves, so that a refusal comes before gigabytes do.
   server.on('checkContinue', handle);
+  const { ups, log } = options;
+  const notifications = ups?.notifications;
+  server.on('upgrade', (request, socket, head) => void upgrade(request, socket, head, { notifications, authenticate, hasTokens: options.settings.http.auth !== undefined, log }));
   server.maxConnections = MAX_CONNECTIONS;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -49,6 +53,7 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
       if (draining) return Promise.resolve();
       draining = true;
       streams.close();
+      notifications?.close();
       return new Promise((resolve) => {
         const timer = setTimeout(() => server.closeAllConnections(), options.settings.limits.drainSeconds * 1000);
         server.close(() => {

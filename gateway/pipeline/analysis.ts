@@ -9,7 +9,7 @@ import type { ModelPackage } from '../../ai/runtime/manifest.ts';
 import type { Route } from '../../config/settings.ts';
 import type { BlobStore } from '../../storage/blobs.ts';
 import { framesToAnalyze, MAX_FRAMES } from '../../storage/frames-to-analyze.ts';
-import type { AnalyzedFrame, ImageRow, WorkitemsRepository } from '../../storage/workitems.repository.ts';
+import type { ImageToAnalyze, WorkitemsRepository } from '../../storage/workitems.repository.ts';
 import { judgesOf, modelsOfRoute, recordOf, routeNamed, type ModelsInUse } from './models-in-use.ts';
 import type { JobQueue } from './queue.ts';
 
@@ -27,6 +27,8 @@ export async function analyzeImage(instanceId: string, options: AnalysisOptions)
   const image = await workitems.imageToAnalyze(instanceId);
   const route = image && routeNamed(image.route, options);
   if (!route) return;
+  // Until a worker from outside has given it up, the study is that worker's alone.
+  if (route.worker === 'outside' && image.worker !== 'hilum' && image.worker !== 'nobody') return;
   const choice = chooseModels(modelsOfRoute(route, options), image.header);
   const record = recordOf(image.id, choice, options);
   await workitems.recordChoice(image.studyInstanceUid, record);
@@ -36,15 +38,17 @@ export async function analyzeImage(instanceId: string, options: AnalysisOptions)
   if (route.shadow.length > 0) await queue.send('shadow', { instanceId });
 }
 
-async function analyzeFrame(image: ImageRow & { analyzed: AnalyzedFrame[] }, frame: number, { manifest }: ModelPackage, { severity }: Route, options: AnalysisOptions): Promise<void> {
+async function analyzeFrame(image: ImageToAnalyze, frame: number, { manifest }: ModelPackage, { severity }: Route, options: AnalysisOptions): Promise<void> {
   const { analyzer, workitems, queue, blobs, log } = options;
   const { name: modelName, labels } = manifest;
   const settingsDigest = options.settingsDigest(modelName);
   if (image.analyzed.some((done) => done.frame === frame && done.modelSha256 === manifest.sha256 && done.settingsDigest === settingsDigest)) return;
   const outcome: AnalysisOutcome =
-    image.frames > MAX_FRAMES
-      ? { status: 'not-analyzable', reason: `the image has ${image.frames} frames; more than ${MAX_FRAMES} are no radiograph` }
-      : await analyzer.analyze({ path: blobs.path(image.id), frame, model: modelName, digest: image.digest, severity });
+    image.worker === 'nobody'
+      ? { status: 'failed', reason: 'no worker from outside took the study and finished it within the time that the settings give' }
+      : image.frames > MAX_FRAMES
+        ? { status: 'not-analyzable', reason: `the image has ${image.frames} frames; more than ${MAX_FRAMES} are no radiograph` }
+        : await analyzer.analyze({ path: blobs.path(image.id), frame, model: modelName, digest: image.digest, severity });
   const analyzed = outcome.status === 'analyzed' ? outcome : undefined;
   await workitems.saveAnalysis(
     image.studyInstanceUid,

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { Settings } from '../../config/settings.ts';
 import type { ModelPackage } from '../../ai/runtime/manifest.ts';
 import type { WorkitemsRepository } from '../../storage/workitems.repository.ts';
-import { judgesOf } from './models-in-use.ts';
+import { judgesOf, routeNamed } from './models-in-use.ts';
 import type { JobQueue } from './queue.ts';
 
 export interface CompletionOptions {
@@ -22,6 +22,8 @@ export async function closeStudy(studyInstanceUid: string, options: CompletionOp
     analyze: async (images, transaction) => {
       for (const instanceId of images) await queue.send('analyze', { instanceId }, { transaction });
     },
+    isOutside: (route) => routeNamed(route, options)?.worker === 'outside',
+    publish: (workitemId, transaction) => queue.send('outside', { workitemId }, { transaction }),
   });
   // A later instance moved the end of the quiet period, and its own job will close the study.
   if (notBefore) log.debug({ study: studyInstanceUid, notBefore }, 'study still receiving');

@@ -13,7 +13,30 @@ export interface ModelsInUse {
 }
 
 export function routeNamed(name: string, { settings }: Pick<ModelsInUse, 'settings'>): Route | undefined {
-  return settings().routes.find((route) => route.name === name);
+  return settings().routes.find((route) => route.name === name) ?? orderedRoute(name, settings());
+}
+
+const ORDERED = /^(?:(.*) )?\(ordered: ([^()]+)\)$/;
+
+/**
+ * The name of a route to which models were added by an order, or that an order alone made.
+ * @param base name of the route that took the study, which goes on judging it: null where none did
+ */
+export function withModels(base: string | null, models: readonly string[], settings: Settings): string {
+  const route = base === null ? undefined : routeNamed(base, { settings: () => settings });
+  const more = models.filter((model) => route?.models.includes(model) !== true);
+  if (more.length === 0 && base !== null) return base;
+  const [, first, before] = ORDERED.exec(base ?? '') ?? [undefined, base ?? undefined];
+  return [first, `(ordered: ${[...(before?.split(', ') ?? []), ...more].join(', ')})`].filter(Boolean).join(' ');
+}
+
+/** Such a route by its name; it is otherwise as the one that it was made from. */
+function orderedRoute(name: string, settings: Settings): Route | undefined {
+  const [, base, models] = ORDERED.exec(name) ?? [];
+  if (models === undefined) return undefined;
+  const route = settings.routes.find((candidate) => candidate.name === base);
+  const alone: Route = { name, when: {}, completeAfterSeconds: 0, models: [], worker: 'hilum', shadow: [], severity: true, deliver: settings.ups.deliver };
+  return { ...(route ?? alone), name, worker: 'hilum', models: [...new Set([...(route?.models ?? []), ...models.split(', ')])] };
 }
 
 /** @throws {Error} naming the model of the route that is not loaded */

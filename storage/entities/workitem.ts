@@ -15,6 +15,8 @@ export interface Workitem {
   reason: string | null;
   /** The instance versions that it speaks of, fixed when it was closed. */
   instances: string[];
+  /** outside: published for a worker from outside; hilum: taken back from there; nobody: no worker took it; null: ours from the beginning. */
+  worker: 'outside' | 'hilum' | 'nobody' | null;
   createdAt: Date;
   closedAt: Date | null;
   completedAt: Date | null;
@@ -31,6 +33,7 @@ export const WorkitemEntity = new EntitySchema<Workitem>({
     state: { type: 'text' },
     reason: { type: 'text', nullable: true },
     instances: { type: 'uuid', array: true, default: '{}' },
+    worker: { type: 'text', nullable: true },
     createdAt: { type: 'timestamptz' },
     closedAt: { type: 'timestamptz', nullable: true },
     completedAt: { type: 'timestamptz', nullable: true },

@@ -92,6 +92,8 @@ export class TestPipeline implements AsyncDisposable {
     const { workitem } = await this.workitems.closeStudy(studyInstanceUid, this.modelsOf, {
       whenReady: async (id) => void heard.ready?.push(id),
       analyze: async (images) => void heard.again?.push(...images),
+      isOutside: () => false,
+      publish: async () => undefined,
     });
     return workitem;
   }

@@ -1,0 +1,96 @@
+// The job `order`: an analysis that a caller ordered as a Unified Procedure Step (IHE AI Workflow for Imaging) becomes a workitem, or
+// is canceled with the reason why it cannot be one.
+import type { Logger } from 'pino';
+import type { Settings } from '../../config/settings.ts';
+import { items, text, type Dataset } from '../../storage/dicom/dataset.ts';
+import type { OrderedStudy, OrderPlan, OrdersRepository } from '../../storage/orders.repository.ts';
+import type { UpsRepository } from '../../storage/ups.repository.ts';
+import { codeIs, MODEL_CONCEPT, ROUTE_CONCEPT } from '../../storage/ups/step.ts';
+import { routeNamed, withModels, type ModelsInUse } from './models-in-use.ts';
+import type { JobQueue } from './queue.ts';
+import { explainNoRoute, matchRoute } from './routes.ts';
+
+/** Between looks at a study that is being fetched. */
+const FETCH_LOOK_SECONDS = 10;
+
+export interface OrderOptions extends ModelsInUse {
+  orders: OrdersRepository;
+  steps: UpsRepository;
+  queue: JobQueue;
+  log: Logger;
+  /**
+   * Asks for a study that we do not have, where its input says how to retrieve it. @returns whether it is on its way
+   */
+  fetch?: (studyInstanceUid: string, input: readonly Dataset[]) => Promise<boolean>;
+}
+
+interface Order {
+  studyInstanceUid: string;
+  seriesInstanceUids: string[];
+  sopInstanceUids: string[];
+  models: string[];
+  route: string | undefined;
+}
+
+export async function takeOrder(stepUid: string, options: OrderOptions): Promise<void> {
+  const { orders, steps, queue, log } = options;
+  const step = await steps.find(stepUid);
+  if (step?.origin !== 'order' || step.state !== 'SCHEDULED' || step.workitem !== null) return;
+  // Whoever makes its input ready enqueues it again.
+  if (text(step.dataset, 'InputReadinessState') !== 'READY') return;
+  const order = orderOf(step.dataset);
+  if ('refusal' in order) return refuse(order.refusal);
+  const close = (transaction: Parameters<Parameters<OrdersRepository['take']>[3]>[0]): Promise<void> => queue.send('close', { studyInstanceUid: order.studyInstanceUid }, { transaction });
+  const outcome = await orders.take(stepUid, order, (study) => planOf(order, study, options), close);
+  if (outcome.kind === 'taken') log.info({ step: stepUid, study: order.studyInstanceUid, workitem: outcome.workitem }, 'order taken');
+  if (outcome.kind === 'refused') return refuse(outcome.reason);
+  if (outcome.kind !== 'no-images') return;
+  if (await options.fetch?.(order.studyInstanceUid, items(step.dataset, 'InputInformationSequence')))
+    return queue.send('order', { stepUid }, { startAfter: new Date(Date.now() + FETCH_LOOK_SECONDS * 1000) });
+  return refuse(`none of the images that were ordered of study ${order.studyInstanceUid} is here`);
+
+  async function refuse(reason: string): Promise<void> {
+    await orders.refuse(stepUid, reason);
+    log.warn({ step: stepUid, reason }, 'order cannot be done');
+  }
+}
+
+/** What a step asks for: its input, and the models or the route that its processing parameters name. */
+function orderOf(step: Dataset): Order | { refusal: string } {
+  const input = items(step, 'InputInformationSequence');
+  const named = [...input.map((item) => text(item, 'StudyInstanceUID')), ...(input.length === 0 ? [text(step, 'StudyInstanceUID')] : [])];
+  const studies = [...new Set(named.filter((uid) => uid !== undefined))];
+  const [studyInstanceUid] = studies;
+  if (studyInstanceUid === undefined) return { refusal: 'neither Input Information Sequence nor Study Instance UID names a study' };
+  if (studies.length > 1) return { refusal: `the input is of ${studies.length} studies; an analysis is of one` };
+  const sopUids = (item: Dataset): string[] => items(item, 'ReferencedSOPSequence').flatMap((reference) => text(reference, 'ReferencedSOPInstanceUID') ?? []);
+  const routes = parameters(step, ROUTE_CONCEPT);
+  return {
+    studyInstanceUid,
+    // An item that names a series and instances of it means the instances.
+    seriesInstanceUids: input.filter((item) => sopUids(item).length === 0).flatMap((item) => text(item, 'SeriesInstanceUID') ?? []),
+    sopInstanceUids: input.flatMap(sopUids),
+    models: [...new Set(parameters(step, MODEL_CONCEPT))],
+    route: routes[0],
+  };
+}
+
+function parameters(step: Dataset, concept: Dataset): string[] {
+  return items(step, 'ScheduledProcessingParametersSequence')
+    .filter((item) => items(item, 'ConceptNameCodeSequence').some((name) => codeIs(name, concept)))
+    .flatMap((item) => text(item, 'TextValue') ?? []);
+}
+
+/** The route that took the study goes on judging it, together with the models that were ordered. */
+function planOf({ models, route }: Order, study: OrderedStudy, options: ModelsInUse): OrderPlan {
+  const settings: Settings = options.settings();
+  const unknown = models.filter((name) => !options.models().some(({ manifest }) => manifest.name === name && manifest.purpose === 'finding'));
+  if (unknown.length > 0) return { refusal: `there is no model "${unknown.join('", "')}" here` };
+  if (route !== undefined && !routeNamed(route, options)) return { refusal: `there is no route "${route}" here` };
+  const [header] = study.unrouted;
+  const base = study.route ?? route ?? (header && matchRoute(settings.routes, header)?.name) ?? null;
+  if (base === null && models.length === 0) return { refusal: header ? `${explainNoRoute(settings.routes, header)}; the order names no model either` : 'the order names no model' };
+  // Of a study that one route took, another one's models are ordered by its name.
+  const more = route === undefined || route === base ? models : [...(routeNamed(route, options)?.models ?? []), ...models];
+  return { route: withModels(base, more, settings) };
+}

@@ -1,0 +1,68 @@
+// The AI workitems as Unified Procedure Steps: each is shown as its rows are, in the transaction that changes them. A step says
+// nothing that the workitem does not, so that both can never disagree.
+import type { EntityManager } from 'typeorm';
+import { dataset, text, type Dataset } from '../dicom/dataset.ts';
+import { deriveUid } from '../dicom/uids.ts';
+import { applyChange, insertStep } from '../ups.repository.ts';
+import { progressReport, stateReport, type StepEvent } from './events.ts';
+import { UPS_PUSH_CLASS, workitemStepUid, type Step } from './step.ts';
+import { stepOf, type WorkitemFacts } from './workitem-dataset.ts';
+
+const FACTS = `
+  select workitems.id, workitems.version, workitems.route, workitems.state, workitems.reason, workitems.worker,
+    workitems.created_at as "createdAt", workitems.closed_at as "closedAt", workitems.completed_at as "completedAt",
+    studies.study_instance_uid as "studyInstanceUid", patient_name as "patientName", coalesce(patients.patient_id, '') as "patientId", coalesce(issuer, '') as issuer,
+    patient_birth_date as "birthDate", patient_sex as sex, accession_number as "accessionNumber", studies.analysis, studies.reason as "outcomeReason", studies.positive,
+    (select json_agg(json_build_object('seriesInstanceUid', series_instance_uid, 'sopClassUid', sop_class_uid, 'sopInstanceUid', sop_instance_uid) order by received_at, instances.id)
+      from instances where instances.id = any(workitems.instances)) as inputs,
+    (select count(*)::int from unnest(workitems.instances) as image where exists (select from analyses where instance = image)) as analyzed,
+    (select json_agg(distinct jsonb_build_object('name', model_name, 'version', model_version)) from analyses where instance = any(workitems.instances)) as models,
+    (select json_agg(json_build_object('seriesInstanceUid', results.series_instance_uid, 'sopClassUid', results.sop_class_uid, 'sopInstanceUid', results.sop_instance_uid) order by kind desc, results.sop_instance_uid)
+      from workitem_results join results using (sop_instance_uid) where workitem = workitems.id and alternative_to is null) as outputs
+  from workitems join studies using (study_instance_uid) left join patients on patients.id = studies.patient`;
+
+type StepRow = Pick<Step, 'uid' | 'dataset' | 'state' | 'origin' | 'performer' | 'workitem'>;
+
+/** Brings the steps of a study's workitems up to date; under the study's lock. */
+export async function showWorkitems(transaction: EntityManager, studyInstanceUid: string): Promise<void> {
+  const open: WorkitemFacts[] = await transaction.query(
+    `${FACTS} where workitems.study_instance_uid = $1
+       and (workitems.state <> 'completed' or exists (select from ups where ups.workitem = workitems.id and ups.state in ('SCHEDULED', 'IN PROGRESS')))`,
+    [studyInstanceUid],
+  );
+  if (open.length === 0) return;
+  const steps: StepRow[] = await transaction.query(
+    `select sop_instance_uid as uid, dataset, state, origin, performer, workitem from ups where workitem = any($1) order by sop_instance_uid for update`,
+    [open.map(({ id }) => id)],
+  );
+  for (const facts of open) {
+    const shown = steps.filter(({ workitem }) => workitem === facts.id);
+    const own = shown.filter(({ origin }) => origin === 'workitem');
+    // A worker from outside that gave up has ended its step; who does the work after all does it in one that replaces it.
+    if (facts.state !== 'completed' && own.every(({ state }) => state === 'CANCELED')) await addStep(transaction, facts, own.map(({ uid }) => uid));
+    for (const step of shown) if (step.state === 'SCHEDULED' || step.state === 'IN PROGRESS') await showChange(transaction, step, facts);
+  }
+}
+
+async function addStep(transaction: EntityManager, facts: WorkitemFacts, replaced: string[]): Promise<void> {
+  const uid = replaced.length === 0 ? workitemStepUid(facts.id) : deriveUid('2.25', 'step', facts.id, String(replaced.length));
+  const performer = facts.worker === 'outside' || facts.state === 'waiting' ? null : 'hilum';
+  const replaces = dataset({ ReplacedProcedureStepSequence: replaced.map((uid) => dataset({ ReferencedSOPClassUID: UPS_PUSH_CLASS, ReferencedSOPInstanceUID: uid })) });
+  const step = { ...stepOf(facts, false), ...(replaced.length > 0 && replaces) };
+  await insertStep(transaction, { uid, dataset: step, origin: 'workitem', workitem: facts.id, transactionUid: null, performer });
+}
+
+/** What an outside worker holds is its own to write; the workitem follows it, not the other way round. */
+async function showChange(transaction: EntityManager, step: StepRow, facts: WorkitemFacts): Promise<void> {
+  if (step.performer === 'outside' && facts.worker === 'outside' && facts.state !== 'completed') return;
+  const shown = { ...step.dataset, ...stepOf(facts, step.origin === 'order') };
+  const events: StepEvent[] = [];
+  const changed = (keyword: string): boolean => text(shown, keyword) !== text(step.dataset, keyword);
+  if (changed('ProcedureStepState') || changed('InputReadinessState')) events.push(stateReport(shown));
+  if (text(shown, 'ProcedureStepState') === 'IN PROGRESS' && JSON.stringify(progressOf(shown)) !== JSON.stringify(progressOf(step.dataset))) events.push(progressReport(shown));
+  if (events.length === 0) return;
+  const ours = facts.state === 'waiting' || facts.worker === 'outside' ? {} : { performer: 'hilum' as const };
+  await applyChange(transaction, step, { dataset: shown, events, ...ours });
+}
+
+const progressOf = (dataset: Dataset): unknown => dataset['00741002']?.Value?.[0];
