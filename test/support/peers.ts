@@ -7,6 +7,8 @@ import { join } from 'node:path';
 const PACKAGES: Record<string, string> = {
   storescu: 'dcmtk',
   storescp: 'dcmtk',
+  dcmqrscp: 'dcmtk',
+  wlmscpfs: 'dcmtk',
   echoscu: 'dcmtk',
   dcmdump: 'dcmtk',
   dcmconv: 'dcmtk',
