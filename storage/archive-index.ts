@@ -25,11 +25,13 @@ export async function archiveInstance(transaction: EntityManager, row: ArchivedR
        and not exists (select from studies where studies.study_instance_uid = excluded.study_instance_uid and conflict is not null)`,
     [id, describes],
   );
+  // What one image of a series says counts for it until another image says otherwise; a new version takes back what it lacks.
   await transaction.query(
     `insert into archive_series (study_instance_uid, series_instance_uid, attributes, instances)
      select study_instance_uid, series_instance_uid, dicom_series_attributes(header), $3 from instances where id = $1
      on conflict (study_instance_uid, series_instance_uid) do update set
-       attributes = case when $2 then excluded.attributes else archive_series.attributes end, instances = archive_series.instances + $3`,
+       attributes = case when not $2 then archive_series.attributes when $3 = 1 then archive_series.attributes || excluded.attributes else excluded.attributes end,
+       instances = archive_series.instances + $3`,
     [id, describes, isFirst ? 1 : 0],
   );
   // One of our results that came back is there once, as an instance.

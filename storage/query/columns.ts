@@ -13,15 +13,15 @@ export const ALIASES: Readonly<Record<QueryLevel, { alias: string; attributes: s
   instance: { alias: 'i', attributes: 'i.header' },
 };
 
-/** Of all studies of the patient that is meant: two people without Patient ID are not one. */
-const ofPatient = (what: string): string =>
-  `(select ${what} from archive_studies as p where p.patient_id = s.patient_id and p.issuer = s.issuer and p.instances > 0 and p.patient_id <> '')`;
+/** Of all studies of the patient; two people without Patient ID are not one. @param own of this study alone */
+const ofPatient = (what: string, own: string): string =>
+  `(case when s.patient_id = '' then ${own} else (select ${what} from archive_studies as p where p.patient_id = s.patient_id and p.issuer = s.issuer and p.instances > 0) end)`;
 
 /** Counted and gathered attributes in SQL. */
 export const COUNTS: Readonly<Record<string, string>> = {
-  [tagOf('NumberOfPatientRelatedStudies')]: ofPatient('count(*)'),
-  [tagOf('NumberOfPatientRelatedSeries')]: ofPatient('coalesce(sum(series), 0)'),
-  [tagOf('NumberOfPatientRelatedInstances')]: ofPatient('coalesce(sum(instances), 0)'),
+  [tagOf('NumberOfPatientRelatedStudies')]: ofPatient('count(*)', '1'),
+  [tagOf('NumberOfPatientRelatedSeries')]: ofPatient('sum(p.series)', 's.series'),
+  [tagOf('NumberOfPatientRelatedInstances')]: ofPatient('sum(p.instances)', 's.instances'),
   [tagOf('NumberOfStudyRelatedSeries')]: 's.series',
   [tagOf('NumberOfStudyRelatedInstances')]: 's.instances',
   [tagOf('NumberOfSeriesRelatedInstances')]: 'e.instances',

@@ -104,7 +104,7 @@ export function matchName(name: string, sounds: string, values: readonly string[
   return either(values.flatMap((value) => {
     const folded = foldName(value);
     const groups = folded.split('=').filter((group) => group !== '');
-    const exact = groups.map((group) => matchGroup(name, group, parameters)).join(' and ') || `${name} = '==='`;
+    const exact = groups.map((group) => matchGroup(name, group, parameters)).join(' and ') || `${name} = '===='`;
     const words = fuzzy ? wordsOf(folded) : [];
     const alike = words.map((word) => {
       const sound = soundOf(word);
