@@ -19,13 +19,14 @@ const TAIL = 0.005;
 
 /**
  * @param frame as decodeFrame gave it
+ * @param instead attributes in place of the image's own: of a presentation state, or of who looks at it
  * @throws {NotAnalyzableError} for a lookup table that does not fit its descriptor
  */
-export function displayFrame(frame: StoredFrame, dataset: Dataset): DisplayFrame {
+export function displayFrame(frame: StoredFrame, dataset: Dataset, instead: Dataset = {}): DisplayFrame {
   const pixels =
     frame.samplesPerPixel === 3
       ? grayOfRgb(frame)
-      : grayscale(frame, attributesOf(frame.datasetWithTables ?? dataset, frame.frameNumber));
+      : grayscale(frame, { ...attributesOf(frame.datasetWithTables ?? dataset, frame.frameNumber), ...instead });
   return { width: frame.columns, height: frame.rows, pixels };
 }
 

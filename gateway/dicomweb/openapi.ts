@@ -53,6 +53,12 @@ function retrieve(level: Level, what: string, summary: string, content: Descript
   };
 }
 
+function byUriDescription(): Description {
+  const content = { ...onePicture, ...types('application/dicom', 'text/html') };
+  const responses = { 200: { description: 'The instance', content }, 304: { description: 'The copy of which the caller named the ETag still holds' }, 400: problem, 404: problem, 406: problem };
+  return { get: { operationId: 'RetrieveByUri', summary: 'WADO-URI: an instance as a picture, a page or a file (PS3.18 9)', parameters: byUri, responses } };
+}
+
 const searchParameters: Parameter[] = [
   inQuery('{attribute}', 'Any attribute by keyword or tag, in sequences with dots between: PatientName=DOE*, StudyDate=20240101-20240131, 00400275.00401001=1', text),
   inQuery('includefield', 'Attributes to return beyond those that always are: names or tags with commas between, or all'),
@@ -116,12 +122,32 @@ const remove = (level: Level): Description => ({
 const wholes = types('multipart/related; type="application/dicom"', 'application/dicom', 'application/zip');
 const metadata = { [JSON_TYPE]: {}, 'application/json': {}, [`multipart/related; type="${XML_TYPE}"`]: {} };
 const values = types(...PIXEL_TYPES, 'multipart/related');
-const pictures = types('image/png', 'image/jpeg');
+const onePicture = types('image/jpeg', 'image/png', 'image/gif');
+const pictures = types('image/jpeg', 'image/png', 'image/gif', 'multipart/related');
+const documents = types('image/jpeg', 'image/png', 'image/gif', 'text/html', 'application/pdf', 'multipart/related');
 const rendering = [
-  inQuery('viewport', 'WIDTH,HEIGHT that the picture must fit into; it is never enlarged'),
-  inQuery('window', 'CENTRE,WIDTH,FUNCTION: linear, linear-exact or sigmoid'),
-  inQuery('quality', 'Of a JPEG, 1 to 100', { type: 'integer', minimum: 1, maximum: 100 }),
-  inQuery('annotation', 'patient, technique, or both'),
+  inQuery('viewport', 'WIDTH,HEIGHT that the picture must fit into, and then, where wanted, X,Y,WIDTH,HEIGHT of a region of the image'),
+  inQuery('window', 'CENTER,WIDTH,FUNCTION: linear, linear-exact or sigmoid'),
+  inQuery('quality', 'Of a JPEG, 1 to 100', { type: 'integer', minimum: 1, maximum: 100, default: 90 }),
+  inQuery('annotation', 'patient, technique, or both, burned in'),
+  inQuery('iccprofile', 'Whether a colour picture holds its profile', { type: 'string', enum: ['no', 'yes', 'srgb'], default: 'no' }),
+];
+const byUri = [
+  { ...inQuery('requestType', 'WADO', { type: 'string', enum: ['WADO'] }), required: true },
+  ...['studyUID', 'seriesUID', 'objectUID'].map((name) => ({ ...inQuery(name, 'UID of what is to be retrieved'), required: true })),
+  inQuery('contentType', 'Media types; by default a picture of one frame, a page of a report, and application/dicom of the rest'),
+  inQuery('transferSyntax', 'Of application/dicom; Explicit VR Little Endian where it cannot be made'),
+  inQuery('frameNumber', 'From 1', { type: 'integer', minimum: 1, default: 1 }),
+  inQuery('rows', 'Most rows of the picture', { type: 'integer', minimum: 1, maximum: 8192 }),
+  inQuery('columns', 'Most columns of the picture', { type: 'integer', minimum: 1, maximum: 8192 }),
+  inQuery('region', 'LEFT,TOP,RIGHT,BOTTOM as shares of the image'),
+  inQuery('windowCenter', 'With windowWidth', { type: 'number' }),
+  inQuery('windowWidth', 'With windowCenter', { type: 'number', minimum: 1 }),
+  inQuery('imageQuality', 'Of a JPEG', { type: 'integer', minimum: 1, maximum: 100, default: 90 }),
+  inQuery('annotation', 'patient, technique, or both, burned in'),
+  inQuery('presentationSeriesUID', 'Series of the presentation state'),
+  inQuery('presentationUID', 'Presentation state to show the image through'),
+  inQuery('charset', 'Must name UTF-8'),
 ];
 const frames = segment('frames', 'Numbers from 1, with commas between');
 
@@ -145,8 +171,13 @@ export function dicomwebPaths(): Record<string, Description> {
     ]),
     [`${INSTANCE.path}/bulkdata/{path}`, retrieve(INSTANCE, 'BulkdataValue', 'what a BulkDataURI names', values, { parameters: [segment('path', 'TAG, or TAG/ITEM/TAG in sequences')], partial: true })],
     [`${INSTANCE.path}/frames/{frames}`, retrieve(INSTANCE, 'Frames', 'frames', values, { parameters: [frames], partial: true })],
-    [`${INSTANCE.path}/rendered`, retrieve(INSTANCE, 'Rendered', 'the instance as a picture', pictures, { parameters: rendering })],
-    [`${INSTANCE.path}/frames/{frame}/rendered`, retrieve(INSTANCE, 'RenderedFrames', 'a frame as a picture', pictures, { parameters: [segment('frame', 'From 1'), ...rendering] })],
+    ...LEVELS.flatMap((level): [string, Description][] => [
+      [`${level.path}/rendered`, retrieve(level, 'Rendered', 'images as pictures, reports as pages', level === INSTANCE ? documents : pictures, { parameters: rendering, partial: true })],
+      [`${level.path}/thumbnail`, retrieve(level, 'Thumbnail', 'a small picture', onePicture, { parameters: rendering })],
+    ]),
+    [`${INSTANCE.path}/frames/{frames}/rendered`, retrieve(INSTANCE, 'RenderedFrames', 'frames as pictures', pictures, { parameters: [frames, ...rendering] })],
+    [`${INSTANCE.path}/frames/{frames}/thumbnail`, retrieve(INSTANCE, 'FrameThumbnail', 'a frame as a small picture', onePicture, { parameters: [segment('frames', 'One number from 1'), ...rendering] })],
+    ['/wado', byUriDescription()],
   ];
   const merged: Record<string, Description> = {};
   for (const [path, operations] of paths) merged[path] = { ...merged[path], ...operations };

@@ -1,104 +1,56 @@
-// Images for screens are decoded in a worker thread: a lossless JPEG 2000 radiograph takes a third of a second, in which
-// the main thread would take nothing in.
-import { Worker } from 'node:worker_threads';
+// Pictures for screens are made in worker threads, bounded in number and time.
 import { NotAnalyzableError } from '../../storage/errors.ts';
 import { HttpError } from '../http/errors.ts';
+import { PoolBusyError, WorkerPool } from '../transcode/worker-pool.ts';
 
-export interface RenderRequest {
+/** How an image is to be shown (PS3.18 8.3.5). */
+export interface Rendering {
+  mediaType: 'image/jpeg' | 'image/png' | 'image/gif';
+  /** Of JPEG, 1 to 100. */
+  quality: number;
+  /** In place of what the image or its presentation state brings. */
+  window?: { center: number; width: number; shape: 'LINEAR' | 'LINEAR_EXACT' | 'SIGMOID' };
+  /** What the picture fits into, made smaller or larger; without it, a pixel for each pixel. */
+  viewport?: { width: number; height: number };
+  /** Part of the image, to the other end where no size is given; 'share' counts in widths and heights of the image. */
+  region?: { unit: 'pixel' | 'share'; x: number; y: number; width?: number; height?: number };
+  mirror?: { horizontal: boolean; vertical: boolean };
+  annotation: readonly ('patient' | 'technique')[];
+  /** Colour pictures hold the sRGB profile. */
+  withProfile: boolean;
+}
+export interface RenderRequest extends Rendering {
   path: string;
   transferSyntaxUid: string;
   /** Counted from 1. */
   frame: number;
-  /** Pixels that the picture must fit into; it is never enlarged. */
-  width: number;
-  height: number;
+  /** File of the presentation state to show it through. */
+  presentation?: string;
 }
 export type RenderReply =
-  | { status: 'rendered'; png: Uint8Array }
-  | { status: 'refused'; kind: 'not-analyzable' | 'no-such-frame' | 'failed'; message: string };
+  | { status: 'rendered'; picture: Uint8Array }
+  | { status: 'refused'; kind: 'not-analyzable' | 'no-such-frame' | 'bad-region' | 'failed'; message: string };
 
 /** A page of thumbnails for each of a few screens; whoever comes later tries again. */
 const MAX_WAITING = 128;
 /** The largest radiographs take a second; a decoder that needs longer hangs. */
 const RENDER_MILLISECONDS = 30_000;
-/** An idle worker holds its decoders' memory. */
-const IDLE_MILLISECONDS = 60_000;
 
-interface Job {
-  request: RenderRequest;
-  resolve(png: Uint8Array): void;
-  reject(error: Error): void;
-}
+const pool = new WorkerPool<RenderRequest, RenderReply>(new URL('render-worker.ts', import.meta.url), { maxWaiting: MAX_WAITING, taskMilliseconds: RENDER_MILLISECONDS });
 
-class RenderPool {
-  #worker: Worker | undefined;
-  #waiting: Job[] = [];
-  #running: Job | undefined;
-  #timer: NodeJS.Timeout | undefined;
-
-  render(request: RenderRequest): Promise<Uint8Array> {
-    if (this.#waiting.length >= MAX_WAITING) throw new HttpError(503, 'Too many images are waiting to be rendered.', { 'Retry-After': '2' });
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ request, resolve, reject });
-      this.#next();
-    });
-  }
-
-  #next(): void {
-    if (this.#running !== undefined) return;
-    clearTimeout(this.#timer);
-    const job = this.#waiting.shift();
-    this.#running = job;
-    if (job === undefined) {
-      this.#timer = setTimeout(() => this.#stop(), IDLE_MILLISECONDS).unref();
-      return;
-    }
-    this.#worker ??= this.#start();
-    this.#timer = setTimeout(() => {
-      this.#stop();
-      this.#finish((running) => running.reject(new Error(`rendering took longer than ${RENDER_MILLISECONDS / 1000} s`)));
-    }, RENDER_MILLISECONDS);
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- threads have no origin
-    this.#worker.postMessage(job.request);
-  }
-
-  #start(): Worker {
-    const worker = new Worker(new URL('render-worker.ts', import.meta.url));
-    worker.unref();
-    worker.on('message', (reply: RenderReply) => {
-      this.#finish((job) => (reply.status === 'rendered' ? job.resolve(reply.png) : job.reject(errorOf(reply))));
-    });
-    worker.on('error', (error) => {
-      if (this.#worker === worker) this.#worker = undefined;
-      this.#finish((job) => job.reject(error instanceof Error ? error : new Error(String(error))));
-    });
-    return worker;
-  }
-
-  #finish(settle: (job: Job) => void): void {
-    const job = this.#running;
-    this.#running = undefined;
-    if (job !== undefined) settle(job);
-    this.#next();
-  }
-
-  #stop(): void {
-    const worker = this.#worker;
-    this.#worker = undefined;
-    worker?.removeAllListeners();
-    void worker?.terminate();
-  }
-}
-
-function errorOf(reply: Extract<RenderReply, { status: 'refused' }>): Error {
-  if (reply.kind === 'not-analyzable') return new NotAnalyzableError(reply.message);
-  if (reply.kind === 'no-such-frame') return new HttpError(404, `In this instance ${reply.message}.`);
-  return new Error(reply.message);
-}
-
-const pool = new RenderPool();
-
-/** PNG of one frame. @throws {NotAnalyzableError} when it has no pixels, or none that we can decode */
-export function renderInWorker(request: RenderRequest): Promise<Uint8Array> {
-  return pool.render(request);
+/**
+ * The picture of one frame.
+ * @throws {NotAnalyzableError} when it has no pixels, or none that we can decode
+ * @throws {HttpError} 400, 404, 503
+ */
+export async function renderInWorker(request: RenderRequest, signal?: AbortSignal): Promise<Uint8Array> {
+  const reply = await pool.run(request, [], signal).catch((error: unknown) => {
+    if (error instanceof PoolBusyError) throw new HttpError(503, 'Too many images are waiting to be rendered.', { 'Retry-After': '2' }, { cause: error });
+    throw error;
+  });
+  if (reply.status === 'rendered') return reply.picture;
+  if (reply.kind === 'not-analyzable') throw new NotAnalyzableError(reply.message);
+  if (reply.kind === 'no-such-frame') throw new HttpError(404, `In this instance ${reply.message}.`);
+  if (reply.kind === 'bad-region') throw new HttpError(400, reply.message);
+  throw new Error(reply.message);
 }

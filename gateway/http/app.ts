@@ -19,6 +19,7 @@ import { retrieveFrames, retrievePixelData } from '../dicomweb/wado-frames.ts';
 import { retrieveInstances } from '../dicomweb/wado-instances.ts';
 import { retrieveMetadata } from '../dicomweb/wado-metadata.ts';
 import { retrieveInstance, retrieveStudyMetadata } from '../dicomweb/wado-rs.ts';
+import { retrieveByUri } from '../dicomweb/wado-uri.ts';
 import type { Transcoder } from '../transcode/transcoder.ts';
 import type { ComparisonSource } from '../comparison/comparison.ts';
 import { showComparison } from '../comparison/http.ts';
@@ -188,6 +189,7 @@ function retrieveRoutes(app: Express, options: RetrieveOptions): void {
   const shown = [...levels, `${instance}/frames/:frames`];
   app.get(shown.map((level) => `${level}/rendered`), (request, response) => renderResource(request, response, options));
   app.get(shown.map((level) => `${level}/thumbnail`), (request, response) => renderThumbnail(request, response, options));
+  app.get('/wado', (request, response) => retrieveByUri(request, response, options));
 }
 
 function openStreams(streams: EventStreams): Gauge {
