@@ -25,6 +25,8 @@ const MAX_ASSOCIATE_BYTES = 1024 * 1024;
 const MAX_COMMAND_BYTES = 64 * 1024;
 /** Larger PDUs than this bring no speed, and progress on a slow line is seen once for each. */
 const MAX_SENT_PDU_BYTES = 128 * 1024;
+/** Pieces of a dataset that are smaller than this go out together with the next. */
+const SMALL_BYTES = 1024;
 /** How long a peer gets to read our last PDU and close. */
 const LINGER_MS = 2000;
 
@@ -215,8 +217,11 @@ export class Association {
       if (!dataset) return;
       let held: Uint8Array = Buffer.alloc(0);
       for await (const chunk of dataset) {
-        if (held.length > 0) await this.#sendFragments(held, { contextId, isCommand: false, isLast: false });
-        held = chunk;
+        // What goes out before the last fragment is of even length (annex E.2): some peers break off at an odd one.
+        const kept = held.length < SMALL_BYTES ? held.length : held.length & 1;
+        const sent = held.subarray(0, held.length - kept);
+        if (sent.length > 0) await this.#sendFragments(sent, { contextId, isCommand: false, isLast: false });
+        held = kept === 0 ? chunk : Buffer.concat([held.subarray(sent.length), chunk]);
       }
       await this.#sendFragments(held, { contextId, isCommand: false, isLast: true });
     } catch (error) {

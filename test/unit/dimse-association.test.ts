@@ -173,6 +173,28 @@ describe('an association', () => {
     far.destroy();
   });
 
+  it('sends fragments of even length alone, whatever pieces a dataset comes in', async () => {
+    const { association, far } = openAssociation(2000, 4000);
+    const received: Buffer[] = [];
+    far.on('data', (chunk: Buffer) => received.push(chunk));
+    const pieces = [206, 7, 20, 8, 2303, 1, 9001, 5, 3000, 3].map((length, index) => Buffer.alloc(length, index + 1));
+    await association.send(1, storeRequest('1.2.3'), (async function* () {
+      yield* pieces;
+    })());
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const bytes = Buffer.concat(received);
+    const dataset: Buffer[] = [];
+    for (let at = 0; at < bytes.length; ) {
+      const length = bytes.readUInt32BE(at + 2);
+      if ((bytes[at + 11]! & 1) === 0) dataset.push(bytes.subarray(at + 12, at + 6 + length));
+      at += 6 + length;
+    }
+    assert.ok(dataset.every(({ length }) => length % 2 === 0), dataset.map(({ length }) => length).join());
+    assert.deepEqual(Buffer.concat(dataset), Buffer.concat(pieces));
+    assert.ok(dataset.length < 8, `${dataset.length} fragments`);
+    far.destroy();
+  });
+
   it("tells the peer's abort rather than a broken pipe", async () => {
     const { association, far } = openAssociation();
     far.end(encodeAbort(2, 1));
