@@ -176,7 +176,7 @@ export class MetadataStore implements PartStore {
     try {
       const { file, coercion } = await assembleInstance(dataset, (uri) => this.#valuesOf(this.#resolve(uri)));
       const instance = await this.#tools.receiver.receive(file, this.#context);
-      this.#tools.stored(instance, coercion);
+      this.#tools.received(instance, coercion)();
       return {};
     } catch (error) {
       return this.#refuse(name, error);

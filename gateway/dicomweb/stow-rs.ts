@@ -56,14 +56,18 @@ export async function storeInstances(request: Request, response: Response, optio
   const indexed: Promise<void>[] = [];
   const tools: StoreTools = {
     receiver, outcome, log,
-    stored(instance, coercion) {
-      const warn = outcome.store(instance);
-      if (coercion !== undefined) warn(WARNING_REASON.coerced, coercion);
-      const warnOfChange = (indexOutcome: IndexOutcome | undefined): void => {
-        if (indexOutcome === 'new-version') warn(WARNING_REASON.changedVersion, 'another dataset had this UID; both are kept, this one counts');
+    received(instance, coercion) {
+      // Asked at once: what became of it is not known any more once it is in the index. A failure to index is the indexer's to
+      // log and mend: the instance is durable.
+      const indexing = options.indexed(instance.blobId).catch(() => undefined);
+      return () => {
+        const warn = outcome.store(instance);
+        if (coercion !== undefined) warn(WARNING_REASON.coerced, coercion);
+        const warnOfChange = (indexOutcome: IndexOutcome | undefined): void => {
+          if (indexOutcome === 'new-version') warn(WARNING_REASON.changedVersion, 'another dataset had this UID; both are kept, this one counts');
+        };
+        indexed.push(indexing.then(warnOfChange));
       };
-      // A failure to index is the indexer's to log and mend: the instance is durable.
-      indexed.push(options.indexed(instance.blobId).then(warnOfChange, () => undefined));
     },
   };
   const stores = {
