@@ -76,6 +76,8 @@ function chosenType(request: Request): string {
   for (const range of acceptedRanges(request)) {
     if (covers(range, JSON_TYPE)) return JSON_TYPE;
     if (range.type === 'application/json') return range.type;
+    // Said alone it can only mean the multipart, because each match is a document of its own.
+    if (range.type === XML_TYPE) return XML_TYPE;
     const part = (range.parameters.get('type') ?? XML_TYPE).toLowerCase();
     if (covers(range, 'multipart/related') && (part === XML_TYPE || part === '*/*' || part === 'application/*')) return XML_TYPE;
   }

@@ -47,7 +47,9 @@ export function parseSearch(resource: SearchResource, queryString: string): Sear
     if (lower === 'includefield') {
       for (const field of value.split(',').map((entry) => entry.trim()).filter((entry) => entry !== ''))
         if (field.toLowerCase() === 'all') all = true;
-        else include.add(pathOf(field, 'includefield')[0]!);
+        else if (isPath(field)) include.add(pathOf(field, 'includefield')[0]!);
+        // A newer dictionary may have it, and an answer without it is as right.
+        else warnings.push(`includefield names "${field.slice(0, 64)}" which is not known`);
     } else if (RESERVED.has(lower) || NEGOTIATION.has(lower)) continue;
     else if (!looksLikeAttribute(name)) warnings.push(`The parameter "${name.slice(0, 64)}" is not supported and was ignored`);
     else addKey(keys, include, warnings, name, value, reserved);
@@ -179,6 +181,8 @@ function pathOf(text: string, parameter: string): string[] {
     if (vrOfTag(tag) !== 'SQ' && vrOfTag(tag) !== 'UN') throw new HttpError(400, `${parameter}: ${keywordOf(tag) ?? tag} is no sequence and has no attributes in it.`);
   return path;
 }
+
+const isPath = (field: string): boolean => field.split('.').every((name) => isKeyword(name) || /^[0-9a-f]{8}$/i.test(name));
 
 function attributeTag(name: string, parameter: string): string {
   if (/^[0-9a-f]{8}$/i.test(name)) return name.toUpperCase();

@@ -154,6 +154,7 @@ describe('QIDO-RS', function () {
     for (const accept of ['*/*', 'application/*', 'application/dicom+json', 'text/html, */*;q=0.1', 'multipart/related; type="application/dicom+xml";q=0.5, application/dicom+json']) assert.equal(await type('/studies', accept), '200 application/dicom+json', accept);
     assert.equal(await type('/studies', 'application/json'), '200 application/json');
     assert.equal(await type('/studies', 'multipart/related; type=application/dicom+xml'), '200 multipart/related');
+    assert.equal(await type('/studies', 'application/dicom+xml'), '200 multipart/related');
     assert.equal(await type('/studies?accept=application/dicom%2Bjson', 'text/html'), '200 application/dicom+json');
     assert.equal(await type('/studies?accept=application/json&charset=utf-8', 'text/html'), '200 application/json');
     for (const path of ['/studies?charset=ISO-8859-1', '/studies?accept=text/html']) assert.equal(await type(path), '406 application/problem+json', path);
@@ -181,6 +182,12 @@ describe('QIDO-RS', function () {
     assert.match(response.headers.get('warning')!, /^299 \S+: The parameter "orderby" is not supported and was ignored, 299 \S+: The parameter "\?\?\?X-Evil:1" is not supported and was ignored$/);
     assert.equal(response.headers.get('x-evil'), null);
     assert.equal(assertDicomJson(await response.text()).length, 1);
+  });
+
+  it('names addresses as a proxy before it has them', async () => {
+    const at = async (headers: Record<string, string>) => text(assertDicomJson(await (await ask('/studies?PatientID=P1', headers)).text())[0]!, 'RetrieveURL');
+    assert.equal(await at({ 'X-Forwarded-Proto': 'https', 'X-Forwarded-Prefix': '/imaging/ai/' }), `${gateway.url.replace('http:', 'https:')}/imaging/ai/dicomweb/studies/${MUELLER}`);
+    assert.equal(await at({ 'X-Forwarded-Prefix': '//evil.example/' }), `${gateway.url}/dicomweb/studies/${MUELLER}`);
   });
 
   it('finds nothing in a study that is not there', async () => assert.deepEqual(await found('/studies/2.25.999/series'), []));

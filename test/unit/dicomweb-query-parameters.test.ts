@@ -104,11 +104,16 @@ describe('the query string of a search', () => {
     assert.deepEqual(parseSearch({ level: 'instance' }, 'TransferSyntaxUID=1.2&SpecificCharacterSet=x&PixelData=5').warnings, ['TransferSyntaxUID is not matched', 'SpecificCharacterSet is not matched', 'PixelData holds bytes and is not matched']);
   });
 
+  it('answers without what is asked for and not known, and says so', () => {
+    const { query, warnings } = parseSearch(STUDIES, 'includefield=PatientAge,SomethingNewer');
+    assert.deepEqual([query.include, warnings], [['00101010'], ['includefield names "SomethingNewer" which is not known']]);
+  });
+
   for (const [query, reason] of [
     ['PatientIdentifier=1', /The parameter "PatientIdentifier" is no keyword/],
     ['patientid=1', /did you mean PatientID\?/],
     ['(0010,0020)=1', /"\(0010,0020\)" is no keyword .* eight hexadecimal digits/],
-    ['includefield=Nonsense', /includefield: "Nonsense"/],
+    ['includefield=PatientID.PatientName', /includefield: PatientID is no sequence/],
     ['StudyDate=2024-01-31', /StudyDate must be a date, YYYYMMDD, or a range .* not "2024-01-31"/],
     ['StudyDate=20240230', /StudyDate must be a date/],
     ['StudyDate=2024*', /StudyDate must be a date/],
