@@ -32,7 +32,6 @@ import { StoredArchive } from '../storage/stored-archive.ts';
 import { StudyEvents } from '../storage/study-events.ts';
 import { WorkitemsRepository } from '../storage/workitems.repository.ts';
 import { deliverDue } from './delivery/delivery.ts';
-import { StoredObjects } from './dicomweb/stored-objects.ts';
 import { queryRetrieveServices } from './dimse/query-retrieve.ts';
 import { startDimseServer, type DimseServer } from './dimse/server.ts';
 import { StoredComparisons } from './comparison/comparison.ts';
@@ -198,7 +197,6 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
     spool: new Spool(home, () => current.limits),
     recycleBin,
     indexed: (blobId) => indexer.indexed(blobId),
-    dicomweb: new StoredObjects(dataSource, blobs),
     archive,
     transcoder,
     worklist: new PostgresWorklist(dataSource, () => current.worklist.order),

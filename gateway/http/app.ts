@@ -8,7 +8,6 @@ import type { IndexOutcome } from '../../storage/intake.repository.ts';
 import type { Spool } from '../../storage/spool.ts';
 import type { RetrieveOptions } from '../dicomweb/instance-file.ts';
 import { renderResource } from '../dicomweb/rendered.ts';
-import type { DicomwebSource } from '../dicomweb/source.ts';
 import type { InstanceReceiver } from '../dicomweb/stow-parts.ts';
 import { storeInstances } from '../dicomweb/stow-rs.ts';
 import { renderThumbnail } from '../dicomweb/thumbnail.ts';
@@ -18,7 +17,6 @@ import { retrieveBulkData, retrieveBulkValue } from '../dicomweb/wado-bulkdata.t
 import { retrieveFrames, retrievePixelData } from '../dicomweb/wado-frames.ts';
 import { retrieveInstances } from '../dicomweb/wado-instances.ts';
 import { retrieveMetadata } from '../dicomweb/wado-metadata.ts';
-import { retrieveInstance, retrieveStudyMetadata } from '../dicomweb/wado-rs.ts';
 import { retrieveByUri } from '../dicomweb/wado-uri.ts';
 import type { Transcoder } from '../transcode/transcoder.ts';
 import type { ComparisonSource } from '../comparison/comparison.ts';
@@ -63,9 +61,8 @@ export interface HttpOptions {
   spool: Spool;
   /** Resolves once the instance can be found in the database; never waited for longer than two seconds. */
   indexed(blobId: string): Promise<IndexOutcome | undefined>;
-  dicomweb: DicomwebSource;
-  archive?: Archive;
-  transcoder?: Transcoder;
+  archive: Archive;
+  transcoder: Transcoder;
   recycleBin: RecycleSource;
   /** Undefined where nobody may ask for workitems: the HTTP side alone. */
   ups?: Ups;
@@ -85,7 +82,7 @@ export interface HttpOptions {
 
 /** @throws when http.auth names a token file that cannot be used */
 export async function createApp(options: HttpOptions): Promise<{ app: Express; streams: EventStreams; authenticate: RequestHandler }> {
-  const { dicomweb, worklist, health, metrics, log } = options;
+  const { worklist, health, metrics, log } = options;
   const streams = new EventStreams(options.events);
   metrics.registerMetric(openStreams(streams));
   const app = express();
@@ -123,11 +120,8 @@ export async function createApp(options: HttpOptions): Promise<{ app: Express; s
   app.delete(levels, (request, response) => deleteResource(request, response, options.recycleBin));
   const { archive, transcoder } = options;
   if (options.ups) workitemRoutes(app, options.ups.service);
-  if (archive) searchRoutes(app, archive, options);
-  if (archive && transcoder) retrieveRoutes(app, { archive, transcoder });
-  app.get('/dicomweb/studies/:study/metadata', (request, response) => retrieveStudyMetadata(request, response, dicomweb));
-  const instance = '/dicomweb/studies/:study/series/:series/instances/:instance';
-  app.get(instance, (request, response) => retrieveInstance(request, response, dicomweb));
+  searchRoutes(app, archive, options);
+  retrieveRoutes(app, { archive, transcoder });
 
   const { paths } = openApi('');
   const methodsAt = methodsByAddress(paths);

@@ -4,7 +4,7 @@ import { chromium, type Browser, type Page } from 'playwright-core';
 import { ensurePage } from '../../gateway/http/build-page.ts';
 import { startHttpServer, type HttpServer } from '../../gateway/http/server.ts';
 import { settingsSchema } from '../../config/settings.ts';
-import { NO_SOURCES, MULTIPART, multipart, startTestGateway, STEADY, testInstance, type TestGateway } from '../support/http-gateway.ts';
+import { NO_SOURCES, MULTIPART, multipart, startTestGateway, NO_RECYCLE_BIN, STEADY, testInstance, type TestGateway } from '../support/http-gateway.ts';
 import { studyDetail } from '../support/memory-worklist.ts';
 import { findTool } from '../support/peers.ts';
 import type { SeverityAnswer, StudyDetail } from '../../gateway/worklist/worklist.ts';
@@ -224,8 +224,10 @@ describe('the worklist page in a browser', function () {
       settings: settingsSchema.parse({ http: { port }, limits: { drainSeconds: 1 } }),
       receiver: gateway.store,
       spool: gateway.store.spool,
+      recycleBin: NO_RECYCLE_BIN,
       indexed: async () => undefined,
-      dicomweb: gateway.store,
+      archive: gateway.store,
+      transcoder: gateway.transcoder,
       worklist: gateway.worklist,
       events: gateway.worklist,
       drift: { report: async () => STEADY },

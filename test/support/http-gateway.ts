@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import pino, { type Logger } from 'pino';
 import { Registry } from 'prom-client';
 import { settingsSchema } from '../../config/settings.ts';
-import type { DicomwebSource, RetrievableInstance } from '../../gateway/dicomweb/source.ts';
 import type { InstanceReceiver } from '../../gateway/dicomweb/stow-parts.ts';
 import type { DriftReport } from '../../gateway/drift/report.ts';
 import type { HttpOptions } from '../../gateway/http/app.ts';
+import type { RecycleSource } from '../../gateway/recycle/bin.ts';
 import { startHttpServer, type HttpServer } from '../../gateway/http/server.ts';
 import { DatasetTranscoder } from '../../gateway/transcode/dataset-transcoder.ts';
 import type { Archive, ArchivedInstance, Selection } from '../../storage/archive.ts';
@@ -24,7 +24,7 @@ import { Spool } from '../../storage/spool.ts';
 import { MemoryWorklist } from './memory-worklist.ts';
 
 /** Real intake into a folder; what is durable can be retrieved at once, without a database. */
-export class FolderStore implements InstanceReceiver, DicomwebSource, Archive {
+export class FolderStore implements InstanceReceiver, Archive {
   /** Read at each instance, so that a test can take the room away. */
   readonly limits = { instanceBytes: 2 ** 33, freeDiskBytes: 0, journalInstances: 10_000 };
   readonly contexts: ReceiveContext[] = [];
@@ -53,15 +53,6 @@ export class FolderStore implements InstanceReceiver, DicomwebSource, Archive {
   receive(source: AsyncIterable<Uint8Array>, context: ReceiveContext): Promise<DurableInstance> {
     this.contexts.push(context);
     return this.#receiver.receive(source, context);
-  }
-
-  async *studyMetadata(studyInstanceUid: string): AsyncGenerator<Dataset> {
-    for (const instance of this.#instances.values()) if (instance.studyInstanceUid === studyInstanceUid) yield instance.header.dataset;
-  }
-
-  async instance(study: string, series: string, sop: string): Promise<RetrievableInstance | undefined> {
-    const found = this.#instances.get(keyOf(study, series, sop));
-    return found && { path: found.header.path, transferSyntaxUid: found.header.transferSyntaxUid, bytes: found.bytes };
   }
 
   /** Searches are tested on Postgres, which they are written for. */
@@ -122,6 +113,9 @@ export const NO_SOURCES: HttpOptions['retrievals'] = {
   request: () => Promise.reject(new Error('there is no source')),
 };
 
+/** As the settings have it by default. */
+export const NO_RECYCLE_BIN: RecycleSource = { mode: () => 'off', delete: async () => undefined, restore: async () => [], list: async () => [] };
+
 /** Nothing has drifted. */
 export const STEADY: DriftReport = { windowDays: 7, from: '2026-01-01', to: '2026-01-07', minImages: 100, drifted: false, models: [] };
 
@@ -129,6 +123,7 @@ export interface TestGateway {
   url: string;
   server: HttpServer;
   store: FolderStore;
+  transcoder: DatasetTranscoder;
   worklist: MemoryWorklist;
   logged: string[];
   close(): Promise<void>;
@@ -146,8 +141,8 @@ export async function startTestGateway(options: Partial<HttpOptions> = {}): Prom
     settings,
     receiver: store,
     spool: store.spool,
+    recycleBin: NO_RECYCLE_BIN,
     indexed: async () => undefined,
-    dicomweb: store,
     archive: store,
     transcoder,
     worklist,
@@ -167,7 +162,7 @@ export async function startTestGateway(options: Partial<HttpOptions> = {}): Prom
     await transcoder.close();
     await rm(folder, { recursive: true, force: true });
   };
-  return { url: `http://127.0.0.1:${server.port}`, server, store, worklist, logged, close };
+  return { url: `http://127.0.0.1:${server.port}`, server, store, transcoder, worklist, logged, close };
 }
 
 /** A small secondary capture, as Part 10. */
