@@ -176,10 +176,13 @@ export class DatasetReader {
   private *readHeader(scope: Scope): Reading<Header> {
     const offset = this.position;
     if (++this.elements > MAX_ELEMENTS) throw new DicomFormatError(`more than ${MAX_ELEMENTS} elements`, offset);
-    const limit = Math.min(scope.limit, this.window.size);
     const inHeader = (): string => 'the header of an element';
-    if (offset + 8 > limit) throw new DicomFormatError(`${limit - offset} bytes too many at the end of an item`, offset);
-    yield* this.demand(offset, Math.min(12, limit - offset), inHeader);
+    const wanted = Math.min(12, scope.limit - offset, this.window.size - offset);
+    if (wanted < 8) throw new DicomFormatError(`${wanted} bytes too many at the end of an item`, offset);
+    // Where a deflated dataset ends is known once it has ended: its last element may be shorter than the longest header.
+    if (!this.window.has(offset, wanted)) yield { offset, length: wanted, ahead: READ_AHEAD };
+    const limit = Math.min(scope.limit, this.window.size);
+    yield* this.demand(offset, Math.min(wanted, Math.max(8, limit - offset)), inHeader);
     const { view, start } = this.window;
     const at = offset - start;
     const little = !scope.encoding.bigEndian;

@@ -79,6 +79,13 @@ describe('reading a DICOM file that is not quite as the standard has it', () => 
     assert.equal(text(header, 'PatientID'), 'P1');
   });
 
+  it('reads a deflated dataset whose last element is shorter than the longest header', async () => {
+    for (const value of ['', 'ab', 'abcd']) {
+      const found = await read(file(DEFLATED, deflateRawSync(Buffer.concat([SOP, element('00100020', 'LO', value)]))));
+      assert.equal(text(found.dataset, 'PatientID') ?? '', value);
+    }
+  });
+
   it('passes over group lengths, padding elements, odd lengths and zeros at the end', async () => {
     const bytes = file(
       EXPLICIT,
