@@ -20,7 +20,7 @@ const COMPRESSED: Readonly<Record<string, readonly string[]>> = {
   'video/mp4': [102, 103, 104, 105, 106].flatMap((number) => [`1.2.840.10008.1.2.4.${number}`, `1.2.840.10008.1.2.4.${number}.1`]),
   'video/H265': ['1.2.840.10008.1.2.4.107', '1.2.840.10008.1.2.4.108'],
 };
-/** Names from before these types were registered, which viewers still send (PS3.18 2016 table 6.1.1.8-3b). */
+/** Names from before these types were registered, or mistaken for them, which viewers still send. */
 const ALIASES: Readonly<Record<string, string>> = { 'image/x-dicom-rle': 'image/dicom-rle', 'image/x-jls': 'image/jls', 'image/jll': 'image/jpeg', 'image/jph': 'image/jphc', 'image/jhc': 'image/jphc', 'image/j2c': 'image/jp2', 'video/mpeg2': 'video/mpeg', 'video/h265': 'video/H265' };
 
 const TYPE_OF = new Map(Object.entries(COMPRESSED).flatMap(([type, syntaxes]) => syntaxes.map((syntax) => [syntax, type] as const)));
@@ -35,9 +35,11 @@ export function currentMediaType(type: string): string {
   return ALIASES[type] ?? type;
 }
 
-/** The transfer syntax of a media type for which the caller names none. */
-export function defaultSyntaxOf(type: string): string | undefined {
-  return COMPRESSED[currentMediaType(type)]?.[0];
+export const COMPRESSED_TYPES: readonly string[] = Object.keys(COMPRESSED);
+
+/** What codestreams of a media type may be in, the default first; none for types of what is not compressed pixel data. */
+export function syntaxesOf(type: string): readonly string[] {
+  return COMPRESSED[currentMediaType(type)] ?? [];
 }
 
 /** Frames that depend on each other and stand in one stream. */

@@ -6,7 +6,7 @@ import { HttpError } from '../http/errors.ts';
 import { covers } from '../http/header-parameters.ts';
 import type { Transcoder } from '../transcode/transcoder.ts';
 import type { Wanted } from './accept.ts';
-import { OCTET_STREAM, currentMediaType, defaultSyntaxOf, isUncompressed, mediaTypeOf } from './media-types.ts';
+import { OCTET_STREAM, currentMediaType, isUncompressed, mediaTypeOf, syntaxesOf } from './media-types.ts';
 
 export interface PixelRepresentation {
   form: 'single' | 'multipart' | 'either';
@@ -42,7 +42,7 @@ function representationOf({ form, type, transferSyntax: syntax }: Wanted, asKept
   }
   if (type === OCTET_STREAM) return { form, mediaType: type, transferSyntaxUid: syntax === '*' ? asKept : EXPLICIT_VR_LITTLE_ENDIAN };
   if (covers(range, mediaTypeOf(asKept))) return { form, mediaType: labelOf(type, asKept), transferSyntaxUid: asKept };
-  const byDefault = defaultSyntaxOf(type === 'image/*' ? 'image/jls' : type);
+  const [byDefault] = syntaxesOf(type === 'image/*' ? 'image/jls' : type);
   return byDefault === undefined ? undefined : { form, mediaType: labelOf(type, byDefault), transferSyntaxUid: byDefault };
 }
 
