@@ -105,7 +105,9 @@ export class UpsClient {
   reached(uid: string, state: string): Promise<Dataset> {
     return waitFor(async () => {
       const step = await this.step(uid);
-      return text(step, 'ProcedureStepState') === state && step;
+      const now = text(step, 'ProcedureStepState');
+      if (now !== state && (now === 'COMPLETED' || now === 'CANCELED')) throw new Error(`step ${uid} is ${now}: ${JSON.stringify(step['00741002'])}`);
+      return now === state && step;
     }, `step ${uid} as ${state}`);
   }
 
