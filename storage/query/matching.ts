@@ -9,6 +9,8 @@ import { groupPattern, hasWildcards, likePattern, regexText } from './wildcards.
 export interface MatchContext {
   parameters: Parameters;
   fuzzy: boolean;
+  /** Study Date bounds the search from below: its index finds few studies, and those in order. */
+  dated?: boolean;
   /** Timezone Offset From UTC of the request: of its DT values that have none. */
   zone: string | undefined;
   /** The same of the dataset that is asked, in SQL. */

@@ -101,11 +101,12 @@ function conditionsOf(query: ArchiveQuery, parameters: Parameters): string[] {
   const requested = query.keys.find(({ tag, matching }) => tag === TIMEZONE && matching.kind === 'values')?.matching;
   const zone = requested?.kind === 'values' ? requested.values[0] : undefined;
   const { combined, keys } = combineMoment(query, parameters);
+  const dated = query.keys.some(({ tag, matching }) => tag === STUDY_DATE && (matching.kind === 'values' || (matching.kind === 'range' && matching.from !== undefined)));
   const byLevel: Record<QueryLevel, string[]> = { patient: [], study: [], series: [], instance: [] };
   for (const key of keys) {
     const asked = RANK[level] < RANK.series && key.tag === MODALITY ? { ...key, tag: tagOf('ModalitiesInStudy') } : key;
     const keyLevel = levelOf(asked.tag);
-    const context: MatchContext = { parameters, fuzzy: query.fuzzy ?? false, zone, datasetZone: `${zoneOf(keyLevel)} #>> '{${TIMEZONE},Value,0}'` };
+    const context: MatchContext = { parameters, fuzzy: query.fuzzy ?? false, dated, zone, datasetZone: `${zoneOf(keyLevel)} #>> '{${TIMEZONE},Value,0}'` };
     const condition = matchKey(keyLevel, asked, context);
     if (condition !== undefined) byLevel[keyLevel].push(condition);
   }
