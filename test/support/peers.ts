@@ -10,7 +10,11 @@ const PACKAGES: Record<string, string> = {
   dcmqrscp: 'dcmtk',
   wlmscpfs: 'dcmtk',
   echoscu: 'dcmtk',
+  findscu: 'dcmtk',
+  movescu: 'dcmtk',
+  getscu: 'dcmtk',
   dcmdump: 'dcmtk',
+  dcm2xml: 'dcmtk',
   dcmconv: 'dcmtk',
   dcmcrle: 'dcmtk',
   dcmcjpeg: 'dcmtk',
@@ -63,9 +67,9 @@ export interface RunningTool extends AsyncDisposable {
   output(): string;
 }
 
-/** Starts a server tool on a free port, and waits until it listens. `argsFor` gets that port; `await using` ends it. */
-export async function startTool(name: string, argsFor: (port: number) => string[] | Promise<string[]>): Promise<RunningTool> {
-  const port = await freePort();
+/** Starts a server tool on a free port, or the one given, and waits until it listens. `argsFor` gets that port; `await using` ends it. */
+export async function startTool(name: string, argsFor: (port: number) => string[] | Promise<string[]>, given?: number): Promise<RunningTool> {
+  const port = given ?? (await freePort());
   const child = spawn(findTool(name), await argsFor(port), { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
