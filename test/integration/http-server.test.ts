@@ -59,7 +59,7 @@ describe('the HTTP server', () => {
   });
 
   it('answers what it does not know with a problem that says so', async () => {
-    for (const [path, method, status] of [['/nothing', 'GET', 404], ['/api/worklist', 'DELETE', 404], ['/api/studies/%E0%A4%A', 'GET', 400]] as const) {
+    for (const [path, method, status] of [['/nothing', 'GET', 404], ['/api/worklist', 'DELETE', 405], ['/api/studies/%E0%A4%A', 'GET', 400]] as const) {
       const { status: got, headers, body } = await get(path, { method });
       assert.deepEqual([got, headers.get('content-type')], [status, 'application/problem+json'], path);
       assert.ok(body['detail'] && body['requestId']);
