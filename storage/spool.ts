@@ -21,6 +21,7 @@ export interface SpooledFile extends ByteSource {
 export class Spool {
   readonly #folder: string;
   readonly #limits: () => Pick<Settings['limits'], 'instanceBytes' | 'freeDiskBytes'>;
+  #isThere = false;
 
   /** @param home the data folder @param limits asked at each file */
   constructor(home: string, limits: () => Pick<Settings['limits'], 'instanceBytes' | 'freeDiskBytes'>) {
@@ -42,14 +43,15 @@ export class Spool {
 
   async open(): Promise<SpoolWriter> {
     const { instanceBytes, freeDiskBytes } = this.#limits();
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    if (!this.#isThere) await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    this.#isThere = true;
     const path = join(this.#folder, `${randomUUID()}.spool`);
     const expectRoom = async (): Promise<void> => {
       const { bavail, bsize } = await statfs(this.#folder);
       if (bavail * bsize < freeDiskBytes) throw new IntakeRefusal('out-of-room', `the disk has ${bavail * bsize} bytes left, limits.freeDiskBytes is ${freeDiskBytes}`);
     };
     await expectRoom();
-    return new SpoolWriter(path, await open(path, 'wx', 0o600), instanceBytes, expectRoom);
+    return new SpoolWriter(path, await open(path, 'ax+', 0o600), instanceBytes, expectRoom);
   }
 }
 
@@ -104,17 +106,12 @@ export class SpoolWriter {
   /** Bytes that were flushed. */
   async readBack(start: number, length: number): Promise<Buffer> {
     const bytes = Buffer.allocUnsafe(length);
-    const reader = await open(this.path, 'r');
-    try {
-      for (let filled = 0; filled < length; ) {
-        const { bytesRead } = await reader.read(bytes, filled, length - filled, start + filled);
-        if (bytesRead === 0) throw new Error(`${this.path} became shorter while it was read`);
-        filled += bytesRead;
-      }
-      return bytes;
-    } finally {
-      await reader.close();
+    for (let filled = 0; filled < length; ) {
+      const { bytesRead } = await this.#file.read(bytes, filled, length - filled, start + filled);
+      if (bytesRead === 0) throw new Error(`${this.path} became shorter while it was read`);
+      filled += bytesRead;
     }
+    return bytes;
   }
 
   async abort(): Promise<void> {

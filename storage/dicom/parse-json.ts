@@ -84,7 +84,8 @@ function numberOf(value: unknown, vr: string, path: string): number | string {
   const isNumber = typeof number === 'number' && (!Number.isNaN(number) || /^nan$/i.test(String(value)));
   const isInteger = vr === 'FL' || vr === 'FD' || (typeof value === 'string' ? /^-?\d+$/.test(value) : Number.isInteger(value));
   if (!isNumber || !isInteger) throw wrong(path, `is ${vr} and cannot hold ${JSON.stringify(value)?.slice(0, 40)}`);
-  return typeof value === 'string' && (vr === 'SV' || vr === 'UV') ? value : number;
+  if (typeof value === 'string' && (vr === 'SV' || vr === 'UV')) return value;
+  return Number.isFinite(number) ? number : String(number);
 }
 
 function personNameOf(value: unknown, path: string): PersonName {
