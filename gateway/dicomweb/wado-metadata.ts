@@ -12,6 +12,7 @@ import { HttpError } from '../http/errors.ts';
 import { covers } from '../http/header-parameters.ts';
 import { sendBody } from '../http/response-body.ts';
 import { wantedOf, type Wanted } from './accept.ts';
+import type { BodyCache } from './body-cache.ts';
 import { withBulkDataUris } from './bulk-data-uri.ts';
 import { boundaryOf, multipartBody, multipartType } from './multipart-writer.ts';
 import { instanceAddress, selectInstances, selectionOf } from './selection.ts';
@@ -27,7 +28,13 @@ const GZIP_LEVEL = 4;
 /** Headers are a few KB: gathered, they make fewer writes. */
 const WRITE_BYTES = 64 * 1024;
 
-export async function retrieveMetadata(request: Request, response: Response, { archive }: { archive: Archive }): Promise<void> {
+export interface MetadataOptions {
+  archive: Archive;
+  /** Of compressed JSON. */
+  bodies: BodyCache;
+}
+
+export async function retrieveMetadata(request: Request, response: Response, { archive, bodies }: MetadataOptions): Promise<void> {
   const instances = await selectInstances(request, archive);
   const chosen = chooseType(wantedOf(request));
   if (!chosen) throw new HttpError(406, `Metadata is served as ${JSON_TYPE}, or as multipart/related; type="${XML_TYPE}".`);
@@ -37,10 +44,12 @@ export async function retrieveMetadata(request: Request, response: Response, { a
   const etag = `W/"${boundary.slice('hilum-'.length)}"`;
   const headers = { ETag: etag, 'Cache-Control': CACHE_CONTROL, Vary: 'Accept, Accept-Encoding', 'Content-Encoding': encoding };
   if (isNotModified(request, { etag })) return notModified(response, headers);
+  const cached = encoding && bodies.get(boundary);
+  if (cached) return sendBody(request, response, { status: 200, headers: { ...headers, 'Content-Type': chosen.contentType, 'Content-Length': cached.length } }, once(cached));
   const datasets = addressed(archive.headers(selectionOf(request)), root);
   if (chosen.type === XML_TYPE) return sendBody(request, response, { status: 200, headers: { ...headers, 'Content-Type': multipartType(XML_TYPE, boundary) } }, multipartBody(xmlParts(datasets), boundary));
   const json = gathered(jsonArray(datasets));
-  return sendBody(request, response, { status: 200, headers: { ...headers, 'Content-Type': chosen.contentType } }, encoding ? gzipped(json) : json);
+  return sendBody(request, response, { status: 200, headers: { ...headers, 'Content-Type': chosen.contentType } }, encoding ? bodies.keep(boundary, gzipped(json)) : json);
 }
 
 function chooseType(wanted: readonly Wanted[]): { type: string; contentType: string } | undefined {
@@ -108,9 +117,10 @@ async function* xmlParts(datasets: AsyncIterable<AddressedHeader>) {
   for await (const { header, address } of datasets) {
     const bytes = Buffer.from(datasetXml(header));
     const part = { type: XML_TYPE, location: `${address}/metadata`, length: bytes.length };
-    const body = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
-      yield bytes;
-    };
-    yield { part, body: body() };
+    yield { part, body: once(bytes) };
   }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
+  yield bytes;
 }

@@ -6,6 +6,7 @@ import type { Settings } from '../../config/settings.ts';
 import type { Archive } from '../../storage/archive.ts';
 import type { IndexOutcome } from '../../storage/intake.repository.ts';
 import type { Spool } from '../../storage/spool.ts';
+import { BodyCache } from '../dicomweb/body-cache.ts';
 import type { RetrieveOptions } from '../dicomweb/instance-file.ts';
 import { renderResource } from '../dicomweb/rendered.ts';
 import type { InstanceReceiver } from '../dicomweb/stow-parts.ts';
@@ -174,8 +175,9 @@ function retrieveRoutes(app: Express, options: RetrieveOptions): void {
   const series = `${study}/series/:series`;
   const instance = `${series}/instances/:instance`;
   const levels = [study, series, instance];
+  const bodies = new BodyCache();
   app.get(levels, (request, response) => retrieveInstances(request, response, options));
-  app.get(levels.map((level) => `${level}/metadata`), (request, response) => retrieveMetadata(request, response, options));
+  app.get(levels.map((level) => `${level}/metadata`), (request, response) => retrieveMetadata(request, response, { ...options, bodies }));
   app.get(levels.map((level) => `${level}/bulkdata`), (request, response) => retrieveBulkData(request, response, options));
   app.get(levels.map((level) => `${level}/pixeldata`), (request, response) => retrievePixelData(request, response, options));
   app.get(`${instance}/bulkdata/*path`, (request, response) => retrieveBulkValue(request, response, options));

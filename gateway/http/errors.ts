@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { isDatabaseAway } from '../../storage/database.ts';
 import { DicomFormatError, IntakeRefusal, type RefusalKind } from '../../storage/errors.ts';
 import { MultipartError } from '../dicomweb/multipart.ts';
+import { PoolBusyError } from '../transcode/worker-pool.ts';
 
 /** Long enough for a full disk or a lost database to be noticed, short enough that a modality's own queue still holds. */
 export const RETRY_AFTER_SECONDS = 60;
@@ -69,6 +70,7 @@ export function problemOf(error: unknown): { problem: Problem; headers: Record<s
   if (error instanceof MultipartError || error instanceof DicomFormatError) return expected(400, error.message);
   if (error instanceof z.ZodError)
     return expected(400, error.issues.map((issue) => `${issue.path.join('.') || 'request'}: ${issue.message}`).join('; '));
+  if (error instanceof PoolBusyError) return expected(503, error.message, { 'Retry-After': '2' });
   // Express's own: an address that cannot be decoded, a file outside the page's folder.
   const status = error instanceof Error && 'status' in error && typeof error.status === 'number' ? error.status : 500;
   if (status >= 400 && status < 500) return expected(status, (error as Error).message);

@@ -5,6 +5,7 @@ import { parseDatasetXml } from '../../storage/dicom/xml.ts';
 import { readFrame } from '../../storage/dicom/frames.ts';
 import { parsePart10 } from '../../storage/dicom/part10.ts';
 import { writePart10 } from '../../storage/dicom/write.ts';
+import { assertDicomJson } from '../support/dicom-json.ts';
 import { sha256, startTestGateway, testInstance, type TestGateway } from '../support/http-gateway.ts';
 import { detailOf, partsOf, store } from '../support/multipart-response.ts';
 
@@ -58,7 +59,9 @@ describe('WADO-RS of metadata, bulk data, pixel data and frames', () => {
       for (const [path, count] of [[STUDY, 5], [SERIES, 5], [at(1), 1]] as const) {
         const response = await get(`${path}/metadata`, 'application/dicom+json');
         assert.equal(response.headers.get('content-type'), 'application/dicom+json');
-        assert.equal(((await response.json()) as unknown[]).length, count, path);
+        const headers = (await response.json()) as Dataset[];
+        assert.equal(headers.length, count, path);
+        assertDicomJson(headers);
       }
       const header = await headerOf(1);
       const root = `${gateway.url}${at(1)}/bulkdata`;
@@ -78,6 +81,22 @@ describe('WADO-RS of metadata, bulk data, pixel data and frames', () => {
       const [first] = parts.map((part) => parseDatasetXml(part.bytes.toString()));
       assert.deepEqual(first!['00100010'], { vr: 'PN', Value: [{ Alphabetic: 'Test^Http' }] });
       assert.equal(first!['7FE00010']?.BulkDataURI, `${gateway.url}${at(1)}/bulkdata/7FE00010`);
+    });
+
+    it('is read from the index once for all callers that take it compressed, as long as the study stays as it is', async () => {
+      await using other = await startTestGateway().then((started) => ({ gateway: started, [Symbol.asyncDispose]: () => started.close() }));
+      const { gateway: own } = other;
+      await store(own, [testInstance(1)]);
+      const headers = own.store.headers.bind(own.store);
+      let reads = 0;
+      own.store.headers = (selection) => {
+        reads++;
+        return headers(selection);
+      };
+      const ask = async () => ((await (await fetch(`${own.url}${STUDY}/metadata`)).json()) as Dataset[]).length;
+      assert.deepEqual([await ask(), await ask(), reads], [1, 1, 1]);
+      await store(own, [testInstance(2)]);
+      assert.deepEqual([await ask(), await ask(), reads], [2, 2, 2]);
     });
 
     it('is refused in what it is not served as', async () => {

@@ -61,14 +61,17 @@ export class FolderStore implements InstanceReceiver, Archive {
   }
 
   async *select(selection: Selection): AsyncGenerator<ArchivedInstance> {
-    for await (const { instance } of this.headers(selection)) yield instance;
+    for (const instance of this.#selected(selection)) yield archived(instance);
   }
 
   async *headers(selection: Selection): AsyncGenerator<{ instance: ArchivedInstance; header: Dataset }> {
+    for (const instance of this.#selected(selection)) yield { instance: archived(instance), header: instance.header.dataset };
+  }
+
+  #selected(selection: Selection): DurableInstance[] {
     const found = [...this.#instances.values()].filter((instance) => isSelected(instance, selection));
     const numbers = ({ header, sopInstanceUid }: DurableInstance): [number, number, string] => [num(header.dataset, 'SeriesNumber') ?? 0, num(header.dataset, 'InstanceNumber') ?? 0, sopInstanceUid];
-    found.sort((a, b) => compare(numbers(a), numbers(b)));
-    for (const instance of found) yield { instance: archived(instance), header: instance.header.dataset };
+    return found.sort((a, b) => compare(numbers(a), numbers(b)));
   }
 
   /** As when it is deleted: searches and retrieves do not see it any more; its file stays. */
