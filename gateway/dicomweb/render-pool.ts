@@ -1,7 +1,7 @@
 // Pictures for screens are made in worker threads, bounded in number and time.
 import { NotAnalyzableError } from '../../storage/errors.ts';
 import { HttpError } from '../http/errors.ts';
-import { PoolBusyError, WorkerPool } from '../transcode/worker-pool.ts';
+import { WorkerPool } from '../transcode/worker-pool.ts';
 
 /** How an image is to be shown (PS3.18 8.3.5). */
 export interface Rendering {
@@ -41,13 +41,11 @@ const pool = new WorkerPool<RenderRequest, RenderReply>(new URL('render-worker.t
 /**
  * The picture of one frame.
  * @throws {NotAnalyzableError} when it has no pixels, or none that we can decode
- * @throws {HttpError} 400, 404, 503
+ * @throws {HttpError} 400, 404
+ * @throws {PoolBusyError}
  */
 export async function renderInWorker(request: RenderRequest, signal?: AbortSignal): Promise<Uint8Array> {
-  const reply = await pool.run(request, [], signal).catch((error: unknown) => {
-    if (error instanceof PoolBusyError) throw new HttpError(503, 'Too many images are waiting to be rendered.', { 'Retry-After': '2' }, { cause: error });
-    throw error;
-  });
+  const reply = await pool.run(() => ({ request, transfer: [] }), signal);
   if (reply.status === 'rendered') return reply.picture;
   if (reply.kind === 'not-analyzable') throw new NotAnalyzableError(reply.message);
   if (reply.kind === 'no-such-frame') throw new HttpError(404, `In this instance ${reply.message}.`);

@@ -12,13 +12,13 @@ import type { Dataset, DicomElement } from '../../storage/dicom/dataset.ts';
 import { frameCount, readFrame } from '../../storage/dicom/frames.ts';
 import { readPart10, readStart } from '../../storage/dicom/part10.ts';
 import type { Part10 } from '../../storage/dicom/part10.ts';
-import { elementHeader, itemHeader, rewriteDataset, type Changes } from '../../storage/dicom/rewrite.ts';
+import { elementHeader, inOtherOrder, itemHeader, rewriteDataset, type Changes } from '../../storage/dicom/rewrite.ts';
 import { readFromFile, Window } from '../../storage/dicom/source.ts';
 import { EXPLICIT_VR_LITTLE_ENDIAN, transferSyntax } from '../../storage/dicom/uids.ts';
-import { swapWords } from '../../storage/dicom/vr.ts';
 import { decimalString } from '../../storage/dicom/write.ts';
 import { describeFor, hasCodecs, startFramePool, transcodeFrames } from './frame-transcoder.ts';
-import type { CodedFrame, FramePool, NumberedFrame } from './frame-transcoder.ts';
+import type { CodedFrame, FrameWorkshop } from './frame-transcoder.ts';
+import { FrameShelf } from './frame-shelf.ts';
 import { NotTranscodableError } from './transcoder.ts';
 import type { TranscodedFrame, Transcoder } from './transcoder.ts';
 
@@ -30,7 +30,12 @@ const MAX_LENGTH = 0xfffffffe;
 const FRAGMENT_TABLES = ['ExtendedOffsetTable', 'ExtendedOffsetTableLengths', 'EncapsulatedPixelDataValueTotalLength'];
 
 export class DatasetTranscoder implements Transcoder {
-  readonly #pool: FramePool = startFramePool();
+  readonly #workshop: FrameWorkshop;
+
+  /** @param folder for frames that wait for slow takers */
+  constructor(folder?: string) {
+    this.#workshop = { pool: startFramePool(), shelf: new FrameShelf(folder) };
+  }
 
   canTranscode(from: string, to: string): boolean {
     return from === to || hasCodecs(from, to);
@@ -43,8 +48,8 @@ export class DatasetTranscoder implements Transcoder {
     const file = await readPart10(instance.path, { transferSyntaxUid: instance.transferSyntaxUid });
     const target = transferSyntax(to);
     const asItIs = file.pixelData ? !file.pixelData.encapsulated && !target.encapsulated : !target.encapsulated;
-    const changes = asItIs ? undefined : await this.#changedPixels(file, to, signal);
-    const rewritten = rewriteDataset(file, target, changes, signal);
+    const changed = asItIs ? undefined : await this.#changedPixels(file, to, signal);
+    const rewritten = thenEnd(rewriteDataset(file, target, changed?.changes, signal), async () => changed?.release());
     return target.deflated ? deflated(rewritten, signal) : rewritten;
   }
 
@@ -62,25 +67,32 @@ export class DatasetTranscoder implements Transcoder {
     }
     const described = describeFor(file, to);
     const transferSyntaxUid = transferSyntax(to).encapsulated ? to : EXPLICIT_VR_LITTLE_ENDIAN;
-    for await (const { frame, bytes } of transcodeFrames(this.#pool, file, described, frames, to, signal)) yield { frame, transferSyntaxUid, bytes };
+    for await (const { frame, content } of transcodeFrames(this.#workshop, file, described, frames, to, signal))
+      yield { frame, transferSyntaxUid, bytes: await content.whole() };
   }
 
   async close(): Promise<void> {
-    await this.#pool.close();
+    await this.#workshop.pool.close();
   }
 
   /** The first frame is made before anything is sent: what cannot be transcoded is mostly known by then, and so is what follows it. */
-  async #changedPixels(file: Part10, to: string, signal: AbortSignal | undefined): Promise<Changes> {
+  async #changedPixels(file: Part10, to: string, signal: AbortSignal | undefined): Promise<{ changes: Changes; release(): Promise<void> }> {
     const described = describeFor(file, to);
     const count = frameCount(file.dataset);
-    const frames = transcodeFrames(this.#pool, file, described, numbersTo(count), to, signal);
-    const { value: first } = await frames.next();
+    const frames = transcodeFrames(this.#workshop, file, described, numbersTo(count), to, signal);
+    const { value: first } = (await frames.next()) as { value: CodedFrame | undefined };
+    const release = async (): Promise<void> => void (await frames.return(undefined));
+    // A dataset that is never begun holds its first frame until its caller says that it will not be.
+    signal?.addEventListener('abort', () => void release(), { once: true });
     if (!first) throw new NotTranscodableError('The image has no frame.');
     const elements = elementsThatFollow(file.dataset, described, first, file.transferSyntaxUid, to);
-    if (transferSyntax(to).encapsulated) return { elements, pixelData: encapsulated(first, frames) };
-    const length = first.bytes.length * count;
-    if (length > MAX_LENGTH) throw new NotTranscodableError('Uncompressed, the pixel data would be longer than 4 GiB.');
-    return { elements, pixelData: native(first, frames, length, described.bitsAllocated, to) };
+    if (transferSyntax(to).encapsulated) return { changes: { elements, pixelData: encapsulated(first, frames) }, release };
+    const length = first.content.length * count;
+    if (length > MAX_LENGTH) {
+      await release();
+      throw new NotTranscodableError('Uncompressed, the pixel data would be longer than 4 GiB.');
+    }
+    return { changes: { elements, pixelData: native(first, frames, length, described.bitsAllocated, to) }, release };
   }
 }
 
@@ -102,31 +114,32 @@ function elementsThatFollow(ds: Dataset, described: PixelDescription, first: Cod
   if (method === undefined) return elements;
   elements.set(tagOf('LossyImageCompression'), { vr: 'CS', Value: ['01'] });
   // Approximate by its definition (PS3.3 C.7.6.1.1.5.2): that of the first frame.
-  const ratio = decimalString(Math.round((first.uncompressedBytes / first.bytes.length) * 100) / 100);
+  const ratio = decimalString(Math.round((first.uncompressedBytes / first.content.length) * 100) / 100);
   elements.set(tagOf('LossyImageCompressionRatio'), { vr: 'DS', Value: [...texts(ds, 'LossyImageCompressionRatio'), ratio] });
   elements.set(tagOf('LossyImageCompressionMethod'), { vr: 'CS', Value: [...texts(ds, 'LossyImageCompressionMethod'), method] });
   return elements;
 }
 
 /** One fragment for each frame, the Basic Offset Table empty (PS3.5 A.4): it would have to stand before what it tells of. */
-async function* encapsulated(first: NumberedFrame, rest: AsyncIterable<NumberedFrame>): AsyncGenerator<Uint8Array> {
+async function* encapsulated(first: CodedFrame, rest: AsyncIterable<CodedFrame>): AsyncGenerator<Uint8Array> {
   const target = transferSyntax(EXPLICIT_VR_LITTLE_ENDIAN);
   yield Buffer.concat([elementHeader(PIXEL_DATA, 'OB', 0xffffffff, target), itemHeader('FFFEE000', 0, target)]);
-  for await (const { bytes } of withFirst(first, rest)) {
-    const odd = bytes.length % 2;
-    yield itemHeader('FFFEE000', bytes.length + odd, target);
-    yield bytes;
+  for await (const { content } of withFirst(first, rest)) {
+    const odd = content.length % 2;
+    yield itemHeader('FFFEE000', content.length + odd, target);
+    yield* content.read();
     if (odd) yield Buffer.alloc(1);
   }
   yield itemHeader('FFFEE0DD', 0, target);
 }
 
-async function* native(first: NumberedFrame, rest: AsyncIterable<NumberedFrame>, length: number, bitsAllocated: number, to: string): AsyncGenerator<Uint8Array> {
+async function* native(first: CodedFrame, rest: AsyncIterable<CodedFrame>, length: number, bitsAllocated: number, to: string): AsyncGenerator<Uint8Array> {
   const target = transferSyntax(to);
   yield elementHeader(PIXEL_DATA, bitsAllocated > 8 ? 'OW' : 'OB', length + (length % 2), target);
-  for await (const { bytes, frame } of withFirst(first, rest)) {
-    if (bytes.length !== first.bytes.length) throw new NotTranscodableError(`Frame ${frame} has another size than the first.`);
-    yield target.bigEndian && bitsAllocated > 8 ? swapWords(bytes, bitsAllocated / 8) : bytes;
+  const frameLength = first.content.length;
+  for await (const { content, frame } of withFirst(first, rest)) {
+    if (content.length !== frameLength) throw new NotTranscodableError(`Frame ${frame} has another size than the first.`);
+    yield* target.bigEndian && bitsAllocated > 8 ? inOtherOrder(content.read(), bitsAllocated / 8) : content.read();
   }
   if (length % 2) yield Buffer.alloc(1);
 }
@@ -134,6 +147,15 @@ async function* native(first: NumberedFrame, rest: AsyncIterable<NumberedFrame>,
 async function* withFirst<T>(first: T, rest: AsyncIterable<T>): AsyncGenerator<T> {
   yield first;
   yield* rest;
+}
+
+/** The same, and what is to be done when its taker has had enough of it. */
+async function* thenEnd(dataset: AsyncIterable<Uint8Array>, end: () => Promise<void>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* dataset;
+  } finally {
+    await end();
+  }
 }
 
 /** The whole dataset deflated, of even length (PS3.5 A.5). */

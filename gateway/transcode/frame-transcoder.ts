@@ -7,14 +7,23 @@ import { readFrame } from '../../storage/dicom/frames.ts';
 import type { Part10 } from '../../storage/dicom/part10.ts';
 import { TRANSFER_SYNTAXES, transferSyntax } from '../../storage/dicom/uids.ts';
 import { NotTranscodableError } from './transcoder.ts';
+import type { FrameShelf, HeldFrame } from './frame-shelf.ts';
 import type { FrameReply, FrameRequest } from './frame-worker.ts';
 import { PoolBusyError, WorkerPool } from './worker-pool.ts';
 
 export type FramePool = WorkerPool<FrameRequest, FrameReply>;
-export type CodedFrame = Extract<FrameReply, { status: 'done' }>;
-export type NumberedFrame = CodedFrame & { frame: number };
+/** A frame in its new syntax; its bytes are there until the next frame is asked for. */
+export interface CodedFrame extends Omit<Extract<FrameReply, { status: 'done' }>, 'status' | 'bytes'> {
+  frame: number;
+  content: HeldFrame;
+}
+/** What frames are transcoded with. */
+export interface FrameWorkshop {
+  pool: FramePool;
+  shelf: FrameShelf;
+}
 
-/** Each retrieve waits with two frames at most, so that these are hundreds of retrieves. */
+/** Each retrieve waits with one frame, so that these are hundreds of retrieves. */
 const MAX_WAITING = 512;
 /** The largest radiographs take some seconds in the slowest codec. */
 const FRAME_MILLISECONDS = 60_000;
@@ -56,37 +65,47 @@ export function describeFor(file: Part10, to: string): PixelDescription {
  * @throws {PoolBusyError}
  */
 export async function* transcodeFrames(
-  pool: FramePool,
+  workshop: FrameWorkshop,
   file: Part10,
   described: PixelDescription,
   frames: Iterable<number>,
   to: string,
   signal: AbortSignal | undefined,
-): AsyncGenerator<NumberedFrame> {
+): AsyncGenerator<CodedFrame> {
   const numbers = frames[Symbol.iterator]();
-  const begin = (): { frame: number; coded: Promise<CodedFrame> } | undefined => {
+  const begin = (): Promise<CodedFrame> | undefined => {
     const { value, done } = numbers.next();
     if (done) return undefined;
-    const coded = transcodeFrame(pool, file, described, value, to, signal);
+    const coded = transcodeFrame(workshop, file, described, value, to, signal);
     // It is awaited when its turn comes; when the taker has gone, nobody asks any more.
     coded.catch(() => undefined);
-    return { frame: value, coded };
+    return coded;
   };
-  let current = begin();
-  while (current) {
-    const done: CodedFrame = await current.coded;
-    const next = begin();
-    yield { ...done, frame: current.frame };
-    current = next;
+  let coming = begin();
+  try {
+    while (coming) {
+      const current = await coming;
+      coming = begin();
+      try {
+        yield current;
+      } finally {
+        await current.content.release();
+      }
+    }
+  } finally {
+    void coming?.then(({ content }) => content.release(), () => undefined);
   }
 }
 
-async function transcodeFrame(pool: FramePool, file: Part10, described: PixelDescription, frame: number, to: string, signal: AbortSignal | undefined): Promise<CodedFrame> {
+async function transcodeFrame({ pool, shelf }: FrameWorkshop, file: Part10, described: PixelDescription, frame: number, to: string, signal: AbortSignal | undefined): Promise<CodedFrame> {
   try {
-    const bytes = ownBytes(await readFrame(file, frame));
-    const reply = await pool.run({ bytes, from: file.transferSyntaxUid, to, described }, [bytes.buffer as ArrayBuffer], signal);
-    if (reply.status === 'done') return reply;
-    throw new Error(reply.message);
+    const reply = await pool.run(async () => {
+      const bytes = ownBytes(await readFrame(file, frame));
+      return { request: { bytes, from: file.transferSyntaxUid, to, described }, transfer: [bytes.buffer as ArrayBuffer] };
+    }, signal);
+    if (reply.status === 'failed') throw new Error(reply.message);
+    const { photometric, highBit, uncompressedBytes } = reply;
+    return { frame, photometric, highBit, uncompressedBytes, content: await shelf.hold(reply.bytes) };
   } catch (error) {
     if (error instanceof PoolBusyError || signal?.aborted) throw error;
     throw new NotTranscodableError(`Frame ${frame} cannot be transcoded: ${(error as Error).message}.`, { cause: error });

@@ -16,9 +16,13 @@ export interface PoolOptions {
 /** More work than can be waited for. */
 export class PoolBusyError extends Error {}
 
-interface Job<Request, Reply> {
+export interface Work<Request> {
   request: Request;
+  /** The request's buffers that are the worker's from now on. */
   transfer: ArrayBuffer[];
+}
+interface Job<Request, Reply> {
+  make(): Work<Request> | Promise<Work<Request>>;
   resolve(reply: Reply): void;
   reject(error: Error): void;
 }
@@ -45,16 +49,16 @@ export class WorkerPool<Request, Reply> {
   }
 
   /**
-   * @param transfer of the request's buffers: they are the worker's from now on
+   * @param make called when a worker is free, so that what waits holds no pixels
    * @throws {PoolBusyError}
    * @throws what the signal says, when it is aborted before the work begins
    */
-  async run(request: Request, transfer: ArrayBuffer[] = [], signal?: AbortSignal): Promise<Reply> {
+  async run(make: () => Work<Request> | Promise<Work<Request>>, signal?: AbortSignal): Promise<Reply> {
     if (this.#closed) throw new Error('the worker pool is closed');
     signal?.throwIfAborted();
     if (this.#waiting.length >= this.#options.maxWaiting) throw new PoolBusyError('Too many images are waiting to be decoded.');
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
-    const job = { request, transfer, resolve, reject };
+    const job = { make, resolve, reject };
     const leave = (): void => {
       const place = this.#waiting.indexOf(job);
       if (place < 0) return;
@@ -84,21 +88,29 @@ export class WorkerPool<Request, Reply> {
   }
 
   #next(): void {
-    while (this.#waiting.length > 0) {
+    while (!this.#closed && this.#waiting.length > 0) {
       const idle = [...this.#slots].find(({ job }) => !job);
       if (!idle && this.#slots.size >= this.#options.size) return;
-      this.#give(idle ?? this.#start(), this.#waiting.shift()!);
+      void this.#give(idle ?? this.#start(), this.#waiting.shift()!);
     }
   }
 
-  #give(slot: Slot<Request, Reply>, job: Job<Request, Reply>): void {
+  async #give(slot: Slot<Request, Reply>, job: Job<Request, Reply>): Promise<void> {
     clearTimeout(slot.timer);
     slot.job = job;
     slot.worker.ref();
     const { taskMilliseconds } = this.#options;
     slot.timer = setTimeout(() => this.#lost(slot, new Error(`a frame took longer than ${taskMilliseconds / 1000} s`)), taskMilliseconds);
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- threads have no origin
-    slot.worker.postMessage(job.request, job.transfer);
+    try {
+      const { request, transfer } = await job.make();
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- threads have no origin
+      if (slot.job === job) slot.worker.postMessage(request, transfer);
+    } catch (error) {
+      job.reject(error as Error);
+      if (slot.job !== job) return;
+      this.#rest(slot);
+      this.#next();
+    }
   }
 
   #start(): Slot<Request, Reply> {

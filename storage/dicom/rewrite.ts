@@ -54,7 +54,7 @@ export async function* rewriteDataset(file: Part10, target: Encoding, changes = 
           const range = inflated
             ? inflated.read(offset, length)
             : createReadStream(file.path, { start: offset, end: offset + length - 1, highWaterMark: READ_BYTES, ...(signal && { signal }) });
-          yield* swap > 1 ? inWords(range, swap) : range;
+          yield* swap > 1 ? inOtherOrder(range, swap) : range;
         }
       }
     }
@@ -216,7 +216,7 @@ function syntaxOf({ explicitVr, bigEndian }: Encoding): string {
 }
 
 /** The same bytes in whole words, each in the other order. */
-async function* inWords(chunks: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Uint8Array> {
+export async function* inOtherOrder(chunks: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Uint8Array> {
   let rest: Uint8Array = new Uint8Array();
   for await (const chunk of chunks) {
     const bytes = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
