@@ -1,4 +1,4 @@
-// A database as a department fills it in ten years: studies of two series with ten instances in all, people of several scripts.
+// A database as a department fills it in ten years: studies of two series with ten instances in all, where nothing else is said, people of several scripts.
 // The same number of studies gives the same rows.
 import type { DataSource } from 'typeorm';
 
@@ -19,8 +19,15 @@ const IDEOGRAPHIC: Readonly<Record<string, string>> = { Tanaka: '田中^花子',
 const MODALITIES = ['CR', 'DX', 'CR', 'DX', 'CT', 'MR', 'US', 'DX', 'MG', 'CT'];
 const DESCRIPTIONS = ['Chest pa', 'Thorax a.-p. liegend', 'CT Thorax', 'MRT Schädel', 'Abdomen', 'Knie rechts'];
 
+/** Of each study. */
+export interface Shape {
+  series: number;
+  /** Of each series. */
+  instances: number;
+}
+
 /** @returns once planner statistics are up to date too */
-export async function generateArchive(dataSource: DataSource, studies: number): Promise<void> {
+export async function generateArchive(dataSource: DataSource, studies: number, shape: Shape = { series: 2, instances: 5 }): Promise<void> {
   await dataSource.query('create table if not exists generated_people (id integer primary key, name jsonb)');
   await dataSource.query('truncate generated_people');
   await dataSource.query(
@@ -29,13 +36,13 @@ export async function generateArchive(dataSource: DataSource, studies: number): 
      from jsonb_array_elements($1::jsonb) as family, jsonb_array_elements_text($2::jsonb) as given`,
     [JSON.stringify(FAMILIES.map((name) => ({ name, ideographic: IDEOGRAPHIC[name] ?? null }))), JSON.stringify(GIVEN)],
   );
-  for (let from = 1; from <= studies; from += BATCH) await generateBatch(dataSource, from, Math.min(studies, from + BATCH - 1));
+  for (let from = 1; from <= studies; from += BATCH) await generateBatch(dataSource, from, Math.min(studies, from + BATCH - 1), shape);
   await dataSource.query('drop table generated_people');
   // The visibility map and GIN's pending lists are as they are in a database that has run for a while.
   for (const table of ['studies', 'instances', 'archive_studies', 'archive_series']) await dataSource.query(`vacuum analyze ${table}`);
 }
 
-async function generateBatch(dataSource: DataSource, from: number, to: number): Promise<void> {
+async function generateBatch(dataSource: DataSource, from: number, to: number, shape: Shape): Promise<void> {
   const element = (tag: string, vr: string, value: string): string => `'${tag}', jsonb_build_object('vr', '${vr}', 'Value', jsonb_build_array(${value}))`;
   const numbered = `generate_series($1::integer, $2::integer) as n`;
   const study = `('2.25.7' || lpad(n::text, 9, '0'))`;
@@ -57,13 +64,13 @@ async function generateBatch(dataSource: DataSource, from: number, to: number): 
      select ${study}, ${date}, ${time}, 'A' || lpad(n::text, 8, '0'), now(), 'complete', 'not-routed' from ${numbered}`, parameters);
   await dataSource.query(
     `insert into archive_studies (study_instance_uid, attributes, series, instances, modalities)
-     select ${study}, ${studyAttributes}, 2, 10, array[${modality}] from ${numbered} join generated_people as people on people.id = ${person}`, parameters);
-  await dataSource.query(`insert into series (study_instance_uid, series_instance_uid, number) select ${study}, ${study} || '.' || e, e from ${numbered}, generate_series(1, 2) as e`, parameters);
+     select ${study}, ${studyAttributes}, ${shape.series}, ${shape.series * shape.instances}, array[${modality}] from ${numbered} join generated_people as people on people.id = ${person}`, parameters);
+  await dataSource.query(`insert into series (study_instance_uid, series_instance_uid, number) select ${study}, ${study} || '.' || e, e from ${numbered}, generate_series(1, ${shape.series}) as e`, parameters);
   await dataSource.query(
     `insert into archive_series (study_instance_uid, series_instance_uid, attributes, instances)
      select ${study}, ${study} || '.' || e, jsonb_build_object(${[
        element('0020000E', 'UI', `${study} || '.' || e`), element('00080060', 'CS', modality), element('00200011', 'IS', 'e'), element('0008103E', 'LO', description),
-     ].join(', ')}), 5 from ${numbered}, generate_series(1, 2) as e`, parameters);
+     ].join(', ')}), ${shape.instances} from ${numbered}, generate_series(1, ${shape.series}) as e`, parameters);
   await dataSource.query(
     `insert into instances (id, sop_instance_uid, version, current, study_instance_uid, series_instance_uid, sop_class_uid, transfer_syntax_uid, digest, bytes, header,
        origin, frames, address, transport, association_id, received_at, source_timezone, instance_number)
@@ -73,5 +80,5 @@ async function generateBatch(dataSource: DataSource, from: number, to: number): 
          element('00080016', 'UI', `'1.2.840.10008.5.1.4.1.1.1'`), element('00080060', 'CS', modality), element('00200013', 'IS', 'i'), element('00280010', 'US', '2500'),
          element('00280011', 'US', '2048'), element('00280100', 'US', '16'), element('00200011', 'IS', 'e'),
        ].join(', ')}), 'source', 1, '127.0.0.1', 'dimse', 'generated', now(), '+0000', i
-     from ${numbered}, generate_series(1, 2) as e, generate_series(1, 5) as i`, parameters);
+     from ${numbered}, generate_series(1, ${shape.series}) as e, generate_series(1, ${shape.instances}) as i`, parameters);
 }
