@@ -25,6 +25,7 @@ import { ModalityWorklistRepository } from '../storage/modality-worklist.reposit
 import { Receiver } from '../storage/receive.ts';
 import { PurgeRepository } from '../storage/purge.repository.ts';
 import { RecycleRepository } from '../storage/recycle.repository.ts';
+import { sameContentAs } from '../storage/same-content.ts';
 import { Spool } from '../storage/spool.ts';
 import { keepResultHeaders } from '../storage/result-headers.ts';
 import { ShadowRepository } from '../storage/shadow.repository.ts';
@@ -153,8 +154,8 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
       return current.limits;
     },
     onDurable: (instance) => indexer.add(instance),
-    isKnownOtherwise: async (sopInstanceUid, digest) =>
-      current.intake.changedVersions === 'refuse' && (await repository.isKnownOtherwise(sopInstanceUid, digest)),
+    isKnownOtherwise: async (sopInstanceUid, digest, header) =>
+      current.intake.changedVersions === 'refuse' && (await repository.isKnownOtherwise(sopInstanceUid, digest, sameContentAs(header, blobs))),
   });
   if (has('intake')) {
     await blobs.sweepIncoming();

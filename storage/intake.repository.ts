@@ -6,6 +6,7 @@ import { num, personName, text, type Dataset } from './dicom/dataset.ts';
 import type { InstanceOrigin } from './entities/instance.ts';
 import { patientContradiction } from './identity.ts';
 import type { DurableInstance } from './receive.ts';
+import type { HasSameContent } from './same-content.ts';
 import { notifyStudy } from './study-events.ts';
 import { refreshStudy } from './study-outcome.ts';
 import { lockStudy, openWorkitem } from './workitems.repository.ts';
@@ -25,11 +26,13 @@ export interface IndexRequest {
   completeAfterSeconds: number;
   /** Offset of the source's clock: +0100. */
   sourceTimezone: string;
+  /** Asked of a version with another digest: the same dataset in another encoding is no other version. */
+  hasSameContent?: HasSameContent;
 }
 
 /**
- * `replayed`: this very blob was indexed before; `duplicate`: the same dataset is there under another blob, which stays
- * the only copy; `new-version`: another dataset under a known SOP Instance UID; `revived`: the same dataset was deleted, and is
+ * `replayed`: this very blob was indexed before; `duplicate`: the same dataset is there under another blob, perhaps in another
+ * encoding, which stays the only copy; `new-version`: another dataset under a known SOP Instance UID; `revived`: the same dataset was deleted, and is
  * there again under its old blob.
  */
 export type IndexOutcome = 'new' | 'new-version' | 'duplicate' | 'replayed' | 'revived';
@@ -52,6 +55,7 @@ export type AfterIndexing = (transaction: EntityManager, indexed: IndexedInstanc
 interface KnownInstance {
   id: string;
   digest: string;
+  transferSyntaxUid: string;
   version: number;
   study_instance_uid: string;
   header: Dataset;
@@ -75,9 +79,13 @@ export class IntakeRepository {
   }
 
   /** Whether another dataset is known under this SOP Instance UID, and this one is not. */
-  async isKnownOtherwise(sopInstanceUid: string, digest: string): Promise<boolean> {
-    const rows: { digest: string }[] = await this.#dataSource.query('select digest from instances where sop_instance_uid = $1 and deleted_at is null', [sopInstanceUid]);
-    return rows.length > 0 && rows.every((row) => row.digest !== digest);
+  async isKnownOtherwise(sopInstanceUid: string, digest: string, hasSameContent?: HasSameContent): Promise<boolean> {
+    const rows: { id: string; digest: string; transferSyntaxUid: string }[] = await this.#dataSource.query(
+      `select id, digest, transfer_syntax_uid as "transferSyntaxUid" from instances where sop_instance_uid = $1 and deleted_at is null`,
+      [sopInstanceUid],
+    );
+    if (rows.length === 0 || rows.some((row) => row.digest === digest)) return false;
+    return (await sameAmong(rows, hasSameContent)) === undefined;
   }
 
   /**
@@ -150,10 +158,10 @@ async function indexIn(transaction: EntityManager, request: IndexRequest): Promi
     [[...new Set([studyInstanceUid, sopInstanceUid])]],
   );
   const known: KnownInstance[] = await transaction.query(
-    `select id, digest, version, study_instance_uid, header, received_at, deleted_at from instances where sop_instance_uid = $1 order by version desc`,
+    `select id, digest, transfer_syntax_uid as "transferSyntaxUid", version, study_instance_uid, header, received_at, deleted_at from instances where sop_instance_uid = $1 order by version desc`,
     [sopInstanceUid],
   );
-  const same = known.find((row) => row.id === instance.blobId || row.digest === instance.digest);
+  const same = known.find((row) => row.id === instance.blobId || row.digest === instance.digest) ?? (await sameAmong(known, request.hasSameContent));
   // What comes from the journal again was deleted since it came.
   const revived = same && same.deleted_at !== null && same.id !== instance.blobId ? same : undefined;
   if (same && !revived)
@@ -193,6 +201,12 @@ async function indexIn(transaction: EntityManager, request: IndexRequest): Promi
     analyze: newest && study !== undefined && study.conflict === null && request.frames > 0 && request.route !== undefined,
     dueAt: (study?.due_at && (await endQuietPeriod(transaction, studyInstanceUid))) ?? study?.due_at ?? null,
   };
+}
+
+/** A version that has another digest only because it is encoded in another way. */
+async function sameAmong<T extends { id: string; transferSyntaxUid: string }>(versions: readonly T[], hasSameContent: HasSameContent | undefined): Promise<T | undefined> {
+  if (hasSameContent) for (const version of versions) if (await hasSameContent(version)) return version;
+  return undefined;
 }
 
 /** The study is a prior no longer. @returns undefined where it was none */

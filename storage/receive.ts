@@ -53,7 +53,7 @@ export interface ReceiverOptions {
   /** Called before the sender is answered; the instance is durable. */
   onDurable(instance: DurableInstance): void;
   /** Where the settings refuse changed versions: whether the SOP Instance UID is known with another dataset. */
-  isKnownOtherwise?(sopInstanceUid: string, digest: string): Promise<boolean>;
+  isKnownOtherwise?(sopInstanceUid: string, digest: string, header: Part10): Promise<boolean>;
   log: Pick<Logger, 'error'>;
 }
 
@@ -104,7 +104,7 @@ export class Receiver {
     synced.catch(() => {});
     const header = await readPart10(writer.path, context.command && { transferSyntaxUid: context.command.transferSyntaxUid });
     const uids = identify(header, context);
-    if (isKnownOtherwise && (await isKnownOtherwise(uids.sopInstanceUid, digest)))
+    if (isKnownOtherwise && (await isKnownOtherwise(uids.sopInstanceUid, digest, header)))
       throw new IntakeRefusal('changed', `another dataset is known as ${uids.sopInstanceUid}; intake.changedVersions is refuse`);
     const instance: DurableInstance = {
       blobId: writer.id,

@@ -9,6 +9,7 @@ import type { BlobStore } from '../../storage/blobs.ts';
 import type { IndexedInstance, IndexOutcome, IntakeRepository } from '../../storage/intake.repository.ts';
 import type { Journal } from '../../storage/journal.ts';
 import type { DurableInstance } from '../../storage/receive.ts';
+import { sameContentAs } from '../../storage/same-content.ts';
 import type { JobQueue } from './queue.ts';
 import { promoteStudy } from './promote.ts';
 import { explainNoRoute, matchRoute } from './routes.ts';
@@ -133,6 +134,7 @@ export class Indexer {
         route,
         noRouteReason: prior ? PRIOR_REASON : frames > 0 && !route ? explainNoRoute(routes, dataset) : null,
         prior,
+        hasSameContent: sameContentAs(instance.header, blobs),
         completeAfterSeconds: route?.completeAfterSeconds ?? Math.max(0, ...routes.map((candidate) => candidate.completeAfterSeconds)),
         sourceTimezone: text(dataset, 'TimezoneOffsetFromUTC') ?? timezone,
       },
