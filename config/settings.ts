@@ -105,6 +105,8 @@ const shape = z.strictObject({
       port: port.default(8080),
       /** A file whose lines are accepted bearer tokens. */
       auth: z.strictObject({ tokenFile: z.string() }).optional(),
+      /** Origins of viewers whose pages may use DICOMweb: https://viewer.example, without a path. */
+      allowOrigins: z.array(z.string().refine(isOrigin, 'must be an origin such as https://viewer.example')).default([]),
     })
     .prefault({}),
   dicomweb: z
@@ -230,6 +232,10 @@ export type Source = Settings['sources'][number];
 export type ModalityWorklistSettings = NonNullable<Settings['modalityWorklist']>;
 export type Route = Settings['routes'][number];
 export type Retry = Destination['retry'];
+
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) && new URL(text).origin === text;
+}
 
 function isTimezone(zone: string): boolean {
   try {

@@ -43,6 +43,7 @@ import { methodsByAddress } from './allowed-methods.ts';
 import { answer } from './answer.ts';
 import { authentication } from './auth.ts';
 import { HttpError, problemOf } from './errors.ts';
+import { allowOrigins } from './cors.ts';
 import { EventStreams } from './event-stream.ts';
 import type { HealthReport, HealthSource } from './health.ts';
 import { openApi } from './openapi.ts';
@@ -95,6 +96,7 @@ export async function createApp(options: HttpOptions): Promise<{ app: Express; s
   // The page itself holds no data: it is free, so that it can ask for the token that its requests need.
   if (options.webRoot !== undefined) app.use(page(options.webRoot));
 
+  app.use(allowOrigins(options.settings.http.allowOrigins));
   const authenticate = await authentication(options.settings.http, log);
   app.use(authenticate);
   app.use('/api', noStore);

@@ -32,7 +32,8 @@ describe('dicomweb-client in a browser', function () {
   let theirs: DicomwebClient;
   before(async () => {
     folder = await temporaryFolder();
-    [gateway, orthanc, browser] = await Promise.all([startTestGateway(folder.path, { roles: ['intake', 'web'] }), startOrthanc(), DicomwebBrowser.start()]);
+    [orthanc, browser] = await Promise.all([startOrthanc(), DicomwebBrowser.start()]);
+    gateway = await startTestGateway(folder.path, { roles: ['intake', 'web'], http: { port: 0, allowOrigins: [orthanc.url] } });
     ours = await browser.client(`${gateway.api}/dicomweb`);
     theirs = await browser.client(`${orthanc.url}/dicom-web`);
     const files = STUDIES.flatMap(studyFiles);
@@ -93,6 +94,14 @@ describe('dicomweb-client in a browser', function () {
   for (const [method, options, tag] of SEARCHES) it(`${method} ${JSON.stringify(options)}`, () => compare(method, options, tag));
 
   for (const [method, options] of [['retrieveStudyMetadata', STUDY], ['retrieveSeriesMetadata', SERIES], ['retrieveInstanceMetadata', INSTANCE]] as const) it(`${method}`, () => compare(method, options, '00080018'));
+
+  it('asks from a page of another origin, where the settings name it, and from no other', async () => {
+    const viewer = await browser.client(`${gateway.api}/dicomweb`, orthanc.url);
+    assert.equal(((await viewer.call('searchForStudies', { queryParams: { PatientID: 'P1' } })) as unknown[]).length, 1);
+    assert.deepEqual(await viewer.call('retrieveInstanceFrames', { ...INSTANCE, frameNumbers: [1] }), await ours.call('retrieveInstanceFrames', { ...INSTANCE, frameNumbers: [1] }));
+    const stranger = await browser.client(`${gateway.api}/dicomweb`, orthanc.url.replace('127.0.0.1', 'localhost'));
+    await assert.rejects(stranger.call('searchForStudies'), /request failed/);
+  });
 
   it('takes one page after the other', async () => {
     const pages: string[] = [];

@@ -16,12 +16,12 @@ export class DicomwebBrowser implements AsyncDisposable {
     return new DicomwebBrowser(await chromium.launch({ executablePath: findTool('chromium'), args: ['--no-sandbox'] }));
   }
 
-  /** @param root of the DICOMweb services; the page is the server's, so that no other origin is asked */
-  async client(root: string): Promise<DicomwebClient> {
+  /** @param root of the DICOMweb services @param origin of the page that asks them; else the server's own */
+  async client(root: string, origin = root): Promise<DicomwebClient> {
     // The gateway's pages run no script but its own.
     const context = await this.#browser.newContext({ bypassCSP: true });
     const page = await context.newPage();
-    await page.goto(new URL('/no-such-page', root).href);
+    await page.goto(new URL('/no-such-page', origin).href);
     await page.addScriptTag({ content: await readFile(LIBRARY, 'utf8') });
     return new DicomwebClient(page, root);
   }

@@ -48,9 +48,22 @@ colour: red`);
     assert.deepEqual(problemsOf('routes: [ { name: chest, models: [opacity], shadow: [next, opacity] } ]'), ['/etc/hilum.yaml: routes[0].shadow[1]: model "opacity" is named twice in this route']);
   });
 
+  it('leave no route to a worker from outside unless told to, and claim no steps but those with our own code', () => {
+    const plain = parseSettings('', undefined);
+    assert.deepEqual([plain.routes[0]?.worker, plain.ups.claim, plain.ups.outside.otherwise], ['hilum', [{ value: 'ANALYSIS', scheme: '99HILUM' }], 'analyze']);
+    assert.match(problemsOf('ups: { claim: [ { value: 110004 } ] }')[0] ?? '', /ups\.claim\[0\]\./);
+    assert.match(problemsOf('ups: { outside: { claimMinutes: 0 } }')[0] ?? '', /ups\.outside\.claimMinutes: /);
+    assert.deepEqual(problemsOf('ups: { deliver: [ { to: pacs } ] }'), ['/etc/hilum.yaml: ups.deliver[0].to: there is no destination "pacs"']);
+  });
+
   it('bound the answer to a search, which is never without matches', () => {
     assert.equal(parseSettings('', undefined).dicomweb.maxResults, 10_000);
     assert.match(problemsOf('dicomweb: { maxResults: 0 }')[0] ?? '', /dicomweb\.maxResults: /);
+  });
+
+  it('take origins of viewers, and no addresses or wildcards in their place', () => {
+    assert.deepEqual(parseSettings('http: { allowOrigins: [ "https://viewer.example", "http://localhost:3000" ] }', undefined).http.allowOrigins, ['https://viewer.example', 'http://localhost:3000']);
+    for (const wrong of ['*', 'https://viewer.example/', 'viewer.example', 'null']) assert.match(problemsOf(`http: { allowOrigins: [ "${wrong}" ] }`)[0] ?? '', /http\.allowOrigins\[0\]: must be an origin/);
   });
 
   it('say where YAML is broken', () => {
