@@ -52,6 +52,7 @@ import { JobQueue } from './pipeline/queue.ts';
 import { makeResults } from './pipeline/reporting.ts';
 import { shadowImage } from './pipeline/shadow.ts';
 import { ModalityWorklist } from './sources/modality-worklist.ts';
+import { inputFetcher } from './sources/order-input.ts';
 import { Sources } from './sources/sources.ts';
 import { DatasetTranscoder } from './transcode/dataset-transcoder.ts';
 import { RecycleBin } from './recycle/bin.ts';
@@ -264,7 +265,7 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
         await sources.wantPriors(studyInstanceUid);
       }
     });
-    await serveOrders({ settings, models: () => models, settingsDigest, dataSource, queue });
+    await serveOrders({ settings, models: () => models, settingsDigest, dataSource, queue, input: inputFetcher(sources, settings) });
     await queue.work('report', { concurrency: 2 }, async (jobs, { log }) => {
       for (const { workitemId } of jobs)
         await makeResults(workitemId, { ...shared, log, encode: (outcome) => encoder.encode(outcome) });

@@ -34,7 +34,8 @@ export async function startHttpServer(options: HttpOptions): Promise<HttpServer>
   server.on('checkContinue', handle);
   const { ups, log } = options;
   const notifications = ups?.notifications;
-  server.on('upgrade', (request, socket, head) => void upgrade(request, socket, head, { notifications, authenticate, hasTokens: options.settings.http.auth !== undefined, log }));
+  const { auth, allowOrigins } = options.settings.http;
+  server.on('upgrade', (request, socket, head) => void upgrade(request, socket, head, { notifications, authenticate, hasTokens: auth !== undefined, allowOrigins, log }));
   server.maxConnections = MAX_CONNECTIONS;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

@@ -12,6 +12,8 @@ export interface UpgradeOptions {
   authenticate: RequestHandler;
   /** Whether callers show a token; without, the caller's page must be this machine's. */
   hasTokens: boolean;
+  /** Pages of others that may call (settings: http.allowOrigins). */
+  allowOrigins: readonly string[];
   log: Logger;
 }
 
@@ -23,7 +25,7 @@ export async function upgrade(request: IncomingMessage, socket: Duplex, head: Bu
   socket.on('error', () => socket.destroy());
   try {
     await allow(request, options.authenticate);
-    if (!options.hasTokens) requireLocalOrigin(request.headers.origin);
+    if (!options.hasTokens) requireKnownOrigin(request.headers.origin, options.allowOrigins);
     const [, aeTitle] = CHANNEL.exec((request.url ?? '').replace(/\?.*$/, '')) ?? [];
     if (aeTitle === undefined || !options.notifications) throw new HttpError(404, `There is no WebSocket at ${request.url}; notifications are at /dicomweb/subscribers/{aetitle}.`);
     options.notifications.accept(request, socket, head, requireAeTitle(decodeURIComponent(aeTitle)));
@@ -43,8 +45,8 @@ function allow(request: IncomingMessage, authenticate: RequestHandler): Promise<
 }
 
 /** A browser lets any page open a WebSocket anywhere: its Origin says which page it is. */
-function requireLocalOrigin(origin: string | undefined): void {
-  if (origin === undefined) return;
+function requireKnownOrigin(origin: string | undefined, allowed: readonly string[]): void {
+  if (origin === undefined || allowed.includes(origin)) return;
   const name = URL.canParse(origin) ? new URL(origin).hostname : '';
   if (!LOCAL.has(name)) throw new HttpError(403, `Without http.auth, pages of ${origin} may not connect.`);
 }

@@ -1,27 +1,26 @@
 // The job `order`: an analysis that a caller ordered as a Unified Procedure Step (IHE AI Workflow for Imaging) becomes a workitem, or
 // is canceled with the reason why it cannot be one.
 import type { Logger } from 'pino';
+import type { EntityManager } from 'typeorm';
 import type { Settings } from '../../config/settings.ts';
 import { items, text, type Dataset } from '../../storage/dicom/dataset.ts';
 import type { OrderedStudy, OrderPlan, OrdersRepository } from '../../storage/orders.repository.ts';
 import type { UpsRepository } from '../../storage/ups.repository.ts';
 import { codeIs, MODEL_CONCEPT, ROUTE_CONCEPT } from '../../storage/ups/step.ts';
+import type { InputFetcher } from '../sources/order-input.ts';
 import { routeNamed, withModels, type ModelsInUse } from './models-in-use.ts';
-import type { JobQueue } from './queue.ts';
+import type { Jobs, JobQueue } from './queue.ts';
 import { explainNoRoute, matchRoute } from './routes.ts';
 
 /** Between looks at a study that is being fetched. */
-const FETCH_LOOK_SECONDS = 10;
+const LOOK_MILLISECONDS = 1000;
 
 export interface OrderOptions extends ModelsInUse {
   orders: OrdersRepository;
   steps: UpsRepository;
   queue: JobQueue;
   log: Logger;
-  /**
-   * Asks for a study that we do not have, where its input says how to retrieve it. @returns whether it is on its way
-   */
-  fetch?: (studyInstanceUid: string, input: readonly Dataset[]) => Promise<boolean>;
+  input: InputFetcher;
 }
 
 interface Order {
@@ -32,22 +31,32 @@ interface Order {
   route: string | undefined;
 }
 
-export async function takeOrder(stepUid: string, options: OrderOptions): Promise<void> {
-  const { orders, steps, queue, log } = options;
+/** @param retrieval of its input, where that has to be fetched */
+export async function takeOrder({ stepUid, retrieval }: Jobs['order'], options: OrderOptions): Promise<void> {
+  const { orders, steps, queue, log, input } = options;
   const step = await steps.find(stepUid);
   if (step?.origin !== 'order' || step.state !== 'SCHEDULED' || step.workitem !== null) return;
   // Whoever makes its input ready enqueues it again.
   if (text(step.dataset, 'InputReadinessState') !== 'READY') return;
   const order = orderOf(step.dataset);
   if ('refusal' in order) return refuse(order.refusal);
-  const close = (transaction: Parameters<Parameters<OrdersRepository['take']>[3]>[0]): Promise<void> => queue.send('close', { studyInstanceUid: order.studyInstanceUid }, { transaction });
+  const { studyInstanceUid } = order;
+  const fetched = retrieval === undefined ? undefined : await input.look(retrieval);
+  if (fetched?.kind === 'waiting') return later(fetched.retrieval);
+  if (fetched?.kind === 'failed') return refuse(fetched.reason);
+  const close = (transaction: EntityManager): Promise<void> => queue.send('close', { studyInstanceUid }, { transaction });
   const outcome = await orders.take(stepUid, order, (study) => planOf(order, study, options), close);
-  if (outcome.kind === 'taken') log.info({ step: stepUid, study: order.studyInstanceUid, workitem: outcome.workitem }, 'order taken');
+  if (outcome.kind === 'taken') log.info({ step: stepUid, study: studyInstanceUid, workitem: outcome.workitem }, 'order taken');
   if (outcome.kind === 'refused') return refuse(outcome.reason);
   if (outcome.kind !== 'no-images') return;
-  if (await options.fetch?.(order.studyInstanceUid, items(step.dataset, 'InputInformationSequence')))
-    return queue.send('order', { stepUid }, { startAfter: new Date(Date.now() + FETCH_LOOK_SECONDS * 1000) });
-  return refuse(`none of the images that were ordered of study ${order.studyInstanceUid} is here`);
+  if (retrieval !== undefined && fetched?.kind === 'here' && !fetched.isLate) return later(retrieval);
+  const asked = retrieval === undefined ? await input.fetch(studyInstanceUid, items(step.dataset, 'InputInformationSequence')) : fetched;
+  if (asked?.kind === 'waiting') return later(asked.retrieval);
+  return refuse(`none of the images that were ordered of study ${studyInstanceUid} is here`);
+
+  function later(id: string): Promise<void> {
+    return queue.send('order', { stepUid, retrieval: id }, { startAfter: new Date(Date.now() + LOOK_MILLISECONDS) });
+  }
 
   async function refuse(reason: string): Promise<void> {
     await orders.refuse(stepUid, reason);

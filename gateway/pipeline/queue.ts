@@ -14,7 +14,7 @@ export interface Jobs {
   /** Make the results of a closed study whose images are analysed. */
   report: { workitemId: string };
   /** Take an analysis that a caller ordered as a Unified Procedure Step. */
-  order: { stepUid: string };
+  order: { stepUid: string; retrieval?: string };
   /** See what has become of a study that waits for a worker from outside. */
   outside: { workitemId: string };
   /** Send what is due at a destination. */

@@ -49,12 +49,12 @@ export async function startUps({ settings, dataSource, databaseUrl, queue, log }
 }
 
 /** What a process with analysis works on. */
-export async function serveOrders({ dataSource, queue, ...inUse }: ModelsInUse & Pick<UpsParts, 'dataSource' | 'queue'> & Pick<OrderOptions, 'fetch'>): Promise<void> {
+export async function serveOrders({ dataSource, queue, ...inUse }: ModelsInUse & Pick<UpsParts, 'dataSource' | 'queue'> & Pick<OrderOptions, 'input'>): Promise<void> {
   const steps = new UpsRepository(dataSource);
   const orders = new OrdersRepository(dataSource);
   const outside = new OutsideRepository(dataSource);
   await queue.work('order', {}, async (jobs, { log }) => {
-    for (const { stepUid } of jobs) await takeOrder(stepUid, { ...inUse, queue, steps, orders, log });
+    for (const job of jobs) await takeOrder(job, { ...inUse, queue, steps, orders, log });
   });
   await queue.work('outside', {}, async (jobs, { log }) => {
     for (const { workitemId } of jobs) await followOutside(workitemId, { ...inUse, queue, outside, log });

@@ -163,6 +163,24 @@ describe('AI workitems as Unified Procedure Steps', function () {
         assert.equal(items(items(step, 'ProcedureStepProgressInformationSequence')[0] ?? {}, 'ProcedureStepDiscontinuationReasonCodeSequence').length, 1);
       });
 
+    it('fetch the study from the archive that their input names', async () => {
+      const uid = await send('elsewhere');
+      await waitForDelivery(gateway.api, uid);
+      const url = `${gateway.api}/dicomweb`;
+      const near = await startTestGateway(join(folder.path, 'near'), { models, routes, sources: [{ name: 'archive', type: 'dicomweb', url }] });
+      try {
+        const input = (address: string) => [dataset({ TypeOfInstances: 'DICOM', StudyInstanceUID: uid, WADORSRetrievalSequence: [dataset({ RetrieveURL: address })] })];
+        const other = new UpsClient(near.api);
+        await other.create(newOrder(uid, ['second'], { InputInformationSequence: input('https://nowhere.example/studies') }), '2.25.8200001');
+        assert.match(reasonOf(await other.reached('2.25.8200001', 'CANCELED')), /none of the images/);
+        await other.create(newOrder(uid, ['second'], { InputInformationSequence: input(`${url}/studies/${uid}`) }), '2.25.8200002');
+        await other.reached('2.25.8200002', 'COMPLETED');
+        assert.equal((await studyOf(near.api, uid))?.route, 'chest (ordered: second)');
+      } finally {
+        await near.stop();
+      }
+    });
+
     it('wait until their input is ready', async () => {
       const uid = await send('later', { BodyPartExamined: 'THORAX' });
       const ordered = await order(uid, ['first'], { InputReadinessState: 'INCOMPLETE' });
