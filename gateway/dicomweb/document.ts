@@ -9,9 +9,9 @@ import { covers } from '../http/header-parameters.ts';
 import { sendBody } from '../http/response-body.ts';
 import type { Wanted } from './accept.ts';
 import { boundaryOf } from './multipart-writer.ts';
+import { CACHE_CONTROL, notModified } from './not-modified.ts';
 import { reportHtml } from './report-html.ts';
 import { serviceRoot } from './service-root.ts';
-import { CACHE_CONTROL, notModified } from './wado-instances.ts';
 
 const ENCAPSULATED: Readonly<Record<string, string>> = {
   '1.2.840.10008.5.1.4.1.1.104.1': 'application/pdf',

@@ -13,11 +13,11 @@ import { callerSignal, sendBody } from '../http/response-body.ts';
 import { wantedOf, type Wanted } from './accept.ts';
 import { sendDocument } from './document.ts';
 import { boundaryOf, multipartBody, multipartType, type OutgoingPart } from './multipart-writer.ts';
+import { CACHE_CONTROL, notModified } from './not-modified.ts';
 import { renderInWorker, type Rendering } from './render-pool.ts';
 import { imageTypeOf, renderingOf, type ImageType } from './rendering-parameters.ts';
 import { instanceAddress, selectInstances } from './selection.ts';
 import { serviceRoot } from './service-root.ts';
-import { CACHE_CONTROL, notModified } from './wado-instances.ts';
 
 /** One picture: a frame of an image, through a presentation state or by its own attributes. */
 export interface Picture {

@@ -13,11 +13,11 @@ import { bulkPaths, elementAt, leftOutAt, parseBulkPath, pixelDataOf, type BulkP
 import { sendParts, type ContentPart } from './bulk-response.ts';
 import type { RetrieveOptions } from './instance-file.ts';
 import { OCTET_STREAM } from './media-types.ts';
+import { CACHE_CONTROL } from './not-modified.ts';
 import { readKept } from './pixel-content.ts';
 import { instanceAddress, selectInstances, selectionOf } from './selection.ts';
 import { serviceRoot } from './service-root.ts';
 import { pixelDataOfInstance, pixelDataRepresentation, sendPixelData } from './wado-frames.ts';
-import { CACHE_CONTROL } from './wado-instances.ts';
 
 const ENCAPSULATED_DOCUMENT = '00420011';
 const PIXEL_DATA = '7FE00010';

@@ -7,11 +7,11 @@ import { wantedOf, type Wanted } from './accept.ts';
 import { sendParts, type ContentPart } from './bulk-response.ts';
 import type { RetrieveOptions } from './instance-file.ts';
 import { isVideo } from './media-types.ts';
+import { CACHE_CONTROL } from './not-modified.ts';
 import { frameParts, isOnePart, pixelDataParts, type PixelPart } from './pixel-content.ts';
 import { noPixelRepresentation, pixelRepresentations, type PixelRepresentation } from './pixel-negotiation.ts';
 import { instanceAddress, selectInstances } from './selection.ts';
 import { serviceRoot } from './service-root.ts';
-import { CACHE_CONTROL } from './wado-instances.ts';
 
 export async function retrieveFrames(request: Request, response: Response, options: RetrieveOptions): Promise<void> {
   const frames = frameList(String(request.params['frames']));

@@ -4,21 +4,24 @@ import type { Request, Response } from 'express';
 import type { ArchivedInstance } from '../../storage/archive.ts';
 import { fileBytes } from '../../storage/file-bytes.ts';
 import { contentRange, isNotModified, requestedRange } from '../http/conditional.ts';
+import { covers } from '../http/header-parameters.ts';
 import { callerSignal, sendBody, type BodyHead } from '../http/response-body.ts';
-import { wantedOf } from './accept.ts';
+import { wantedOf, type Wanted } from './accept.ts';
 import { openInstance, openKept, type RetrieveOptions } from './instance-file.ts';
 import { DICOM, ZIP, negotiate, type ChosenInstance, type Representation } from './instance-negotiation.ts';
+import { OCTET_STREAM } from './media-types.ts';
 import { boundaryOf, multipartBody, multipartLength, multipartType, type OutgoingPart } from './multipart-writer.ts';
+import { CACHE_CONTROL, notModified } from './not-modified.ts';
 import { instanceAddress, selectInstances } from './selection.ts';
 import { serviceRoot } from './service-root.ts';
+import { retrieveBulkData } from './wado-bulkdata.ts';
 import { zipOf } from './zip.ts';
 
-/** Patients' data: kept by the caller alone, and asked for again before it is used. */
-export const CACHE_CONTROL = 'private, no-cache';
-
 export async function retrieveInstances(request: Request, response: Response, options: RetrieveOptions): Promise<void> {
+  const wanted = wantedOf(request);
+  if (wantsValues(wanted)) return retrieveBulkData(request, response, options);
   const instances = await selectInstances(request, options.archive);
-  const representation = negotiate(wantedOf(request), instances, options.transcoder);
+  const representation = negotiate(wanted, instances, options.transcoder);
   const etag = etagOf(representation);
   const [first] = representation.chosen;
   if (representation.form === 'single' && first && first.syntaxes[0] === first.instance.transferSyntaxUid)
@@ -43,6 +46,12 @@ export async function retrieveInstances(request: Request, response: Response, op
   return send({ status, headers: { 'Content-Type': multipartType(DICOM, boundary), 'Content-Length': length } }, multipartBody(partsOf(representation.chosen, root, options, caller), boundary));
 }
 
+/** Where no file is accepted, but parts of another type, it is their values that are wanted (PS3.18 annex B.10). */
+function wantsValues(wanted: readonly Wanted[]): boolean {
+  const files = wanted.some(({ form, type }) => form === 'either' || [DICOM, ZIP].some((file) => covers({ type, parameters: new Map() }, file)));
+  return !files && wanted.some(({ form, type }) => form === 'multipart' && (type === OCTET_STREAM || /^(image|video)\//.test(type)));
+}
+
 /** Strong where the bytes are those that are kept: the same tag, the same bytes, which ranges can be taken from. */
 function etagOf({ form, chosen }: Representation): string {
   const asKept = chosen.every(({ instance, syntaxes }) => syntaxes[0] === instance.transferSyntaxUid);
@@ -56,11 +65,6 @@ function warningOf({ left }: Representation, all: number): string | undefined {
 }
 
 const dicomType = (transferSyntaxUid: string): string => `${DICOM}; transfer-syntax=${transferSyntaxUid}`;
-
-export function notModified(response: Response, headers: Record<string, string | undefined>): void {
-  for (const [name, value] of Object.entries(headers)) if (value !== undefined) response.setHeader(name, value);
-  response.status(304).end();
-}
 
 /** One file as it is kept, or a range of its bytes. */
 async function sendFile(request: Request, response: Response, instance: ArchivedInstance, etag: string, { archive }: RetrieveOptions): Promise<void> {

@@ -15,9 +15,9 @@ import { wantedOf, type Wanted } from './accept.ts';
 import type { BodyCache } from './body-cache.ts';
 import { withBulkDataUris } from './bulk-data-uri.ts';
 import { boundaryOf, multipartBody, multipartType } from './multipart-writer.ts';
+import { CACHE_CONTROL, notModified } from './not-modified.ts';
 import { instanceAddress, selectInstances, selectionOf } from './selection.ts';
 import { serviceRoot } from './service-root.ts';
-import { CACHE_CONTROL, notModified } from './wado-instances.ts';
 
 const JSON_TYPE = 'application/dicom+json';
 const XML_TYPE = 'application/dicom+xml';

@@ -9,10 +9,10 @@ import { covers, parseAccept, type MediaType } from '../http/header-parameters.t
 import { callerSignal, sendBody } from '../http/response-body.ts';
 import { sendDocument } from './document.ts';
 import { openInstance, type RetrieveOptions } from './instance-file.ts';
+import { CACHE_CONTROL } from './not-modified.ts';
 import type { Rendering } from './render-pool.ts';
 import { presented, sendPicture, type Picture } from './rendered.ts';
 import { ParameterError, annotationOf, decimal, imageTypeOf, parameter, qualityOf, renderingOf, side, windowWith, type ImageType } from './rendering-parameters.ts';
-import { CACHE_CONTROL } from './wado-instances.ts';
 
 const DICOM = 'application/dicom';
 

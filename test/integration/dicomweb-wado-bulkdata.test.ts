@@ -163,6 +163,8 @@ describe('WADO-RS of metadata, bulk data, pixel data and frames', () => {
     it('is all of an instance, a series or a study in one answer, each part named by its address', async () => {
       const parts = await partsOf(await get(`${at(1)}/bulkdata`, related(OCTETS)), OCTETS);
       assert.deepEqual(parts.map(({ location }) => location?.split('/bulkdata/')[1]), ['00091001', '00283000/2/00283006', '00420011', '7FE00010']);
+      assert.deepEqual((await partsOf(await get(at(1), related(OCTETS)), OCTETS)).map(({ location }) => location), parts.map(({ location }) => location), 'as PS3.18 annex B.10 asks for it');
+      assert.equal((await partsOf(await get(at(1), related('image/jls')), 'image/jls')).length, 5);
       const all = await get(`${SERIES}/bulkdata`, related(OCTETS));
       assert.equal(all.status, 206, 'pixel data of a video cannot be sent as raw pixels');
       assert.ok((await partsOf(all, OCTETS)).length > 12);
