@@ -27,6 +27,6 @@ async function probe(destination: Destination, settings: Settings): Promise<void
   } else {
     const peer = settings.peers.find(({ name }) => name === destination.peer);
     if (peer?.host === undefined || peer.port === undefined) throw new Error(`peer "${destination.peer}" has no host and port`);
-    await echo({ host: peer.host, port: peer.port, calledAe: peer.aeTitle, callingAe: settings.dimse.aeTitle }, TIMEOUT_MS);
+    await echo({ host: peer.host, port: peer.port, calledAe: peer.aeTitle, callingAe: settings.dimse.aeTitle, user: peer.sendUser }, TIMEOUT_MS);
   }
 }

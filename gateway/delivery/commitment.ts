@@ -36,7 +36,7 @@ export async function requestCommitments(destinationName: string, options: Commi
   const overdueSeconds = commitment.overdueMinutes * 60;
   const peer = settings().peers.find(({ name }) => name === (commitment.peer ?? destination.peer));
   if (peer?.host === undefined || peer.port === undefined) return; // the settings are checked for it
-  const remote = { host: peer.host, port: peer.port, calledAe: peer.aeTitle, callingAe: settings().dimse.aeTitle };
+  const remote = { host: peer.host, port: peer.port, calledAe: peer.aeTitle, callingAe: settings().dimse.aeTitle, user: peer.sendUser };
   let retryAt: Date | undefined;
   while (!signal.aborted && !retryAt) {
     const transactionUid = deriveUid('2.25', randomUUID());

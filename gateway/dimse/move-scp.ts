@@ -15,7 +15,6 @@ import { requestAssociation } from './requestor.ts';
 import type { DimseService, ServiceCall } from './service.ts';
 import { isCancelled, refuseCommand } from './service.ts';
 import { contextOf, instancesOf, readSelection, SubOperations } from './sub-operations.ts';
-import { ourIdentity } from './user-identity.ts';
 
 export interface MoveScpOptions {
   archive: Pick<Archive, 'select'>;
@@ -114,12 +113,11 @@ function failAll(instances: readonly ArchivedInstance[], operations: SubOperatio
   for (const { sopInstanceUid } of instances) operations.fail(sopInstanceUid, reason);
 }
 
-async function associate({ settings }: MoveScpOptions, destination: Destination, instances: readonly ArchivedInstance[], signal: AbortSignal): Promise<Association> {
+function associate({ settings }: MoveScpOptions, destination: Destination, instances: readonly ArchivedInstance[], signal: AbortSignal): Promise<Association> {
   const { dimse, limits } = settings();
-  const { host, port, aeTitle } = destination;
-  const user = await ourIdentity(destination);
-  const remote = { host, port, calledAe: aeTitle.trim(), callingAe: dimse.aeTitle };
-  return requestAssociation({ remote, contexts: proposalFor(instances), maxPduBytes: limits.pduBytes, timeoutMs: DESTINATION_TIMEOUT_MS, signal, ...(user && { user }) });
+  const { host, port, aeTitle, sendUser } = destination;
+  const remote = { host, port, calledAe: aeTitle.trim(), callingAe: dimse.aeTitle, user: sendUser };
+  return requestAssociation({ remote, contexts: proposalFor(instances), maxPduBytes: limits.pduBytes, timeoutMs: DESTINATION_TIMEOUT_MS, signal });
 }
 
 /** Each in a context of its own, so that the peer takes all that it can and we choose: what is stored, and what everybody reads. */

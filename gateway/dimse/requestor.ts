@@ -1,5 +1,6 @@
 // The requestor's side of association establishment (PS3.8 7.1, 9.2: Sta1 to Sta6), with a limit on every wait.
 import { connect, type Socket } from 'node:net';
+import type { Peer } from '../../config/settings.ts';
 import { IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME } from '../../storage/dicom/write.ts';
 import { APPLICATION_CONTEXT, CONTEXT_RESULT, decodeAssociateAccept, encodeAssociateRequest } from './associate-pdu.ts';
 import type { AssociateAccept, ProposedContext } from './associate-pdu.ts';
@@ -7,8 +8,8 @@ import { AssociationError, protocolError } from './association-error.ts';
 import type { PresentationContext } from './association.ts';
 import { abortConnection, Association, readPduHeader } from './association.ts';
 import { describeRejection, PDU } from './pdu.ts';
-import type { ExtendedNegotiation, Role, UserIdentity } from './user-information.ts';
-import { USER_IDENTITY } from './user-information.ts';
+import { ourIdentity } from './user-identity.ts';
+import type { ExtendedNegotiation, Role } from './user-information.ts';
 import { Wire } from './wire.ts';
 
 export interface RemoteAe {
@@ -18,6 +19,8 @@ export interface RemoteAe {
   calledAe: string;
   /** Ours. */
   callingAe: string;
+  /** As whom we call it (PS3.7 D.3.3.7), where the settings want that. */
+  user?: Peer['sendUser'] | undefined;
 }
 
 export interface AssociationRequest {
@@ -33,8 +36,6 @@ export interface AssociationRequest {
   roles?: readonly Role[];
   /** What came of it is in `association.agreement.extended`. */
   extended?: readonly ExtendedNegotiation[];
-  /** Who we say that we are (PS3.7 D.3.3.7). */
-  user?: { name: string; passcode?: string };
 }
 
 /** @throws {AssociationError} unreachable, rejected (with the peer's reason), aborted, closed, timeout, protocol, cancelled */
@@ -58,10 +59,11 @@ function numbered(contexts: AssociationRequest['contexts']): ProposedContext[] {
   return contexts.map((context, index) => ({ id: 2 * index + 1, ...context }));
 }
 
-async function negotiate(wire: Wire, { remote, contexts: wanted, maxPduBytes, roles = [], extended = [], user }: AssociationRequest): Promise<Association> {
+async function negotiate(wire: Wire, { remote, contexts: wanted, maxPduBytes, roles = [], extended = [] }: AssociationRequest): Promise<Association> {
+  const { user, ...titles } = remote;
   const contexts = numbered(wanted);
   const request = {
-    ...remote,
+    ...titles,
     protocolVersion: 1,
     applicationContext: APPLICATION_CONTEXT,
     maxPduBytes,
@@ -70,7 +72,7 @@ async function negotiate(wire: Wire, { remote, contexts: wanted, maxPduBytes, ro
     contexts,
     roles: [...roles],
     extended: [...extended],
-    ...(user && { userIdentity: userIdentity(user) }),
+    ...(user && { userIdentity: await ourIdentity(user) }),
   };
   await wire.write(encodeAssociateRequest(request));
   const { type, length } = await readPduHeader(wire, 'awaiting reply', maxPduBytes);
@@ -82,12 +84,6 @@ async function negotiate(wire: Wire, { remote, contexts: wanted, maxPduBytes, ro
     extended: new Map((accept.extended ?? []).map(({ sopClassUid, information }) => [sopClassUid, information])),
   };
   return new Association(wire, acceptedOf(contexts, accept), maxPduBytes, accept.maxPduBytes, agreement);
-}
-
-/** No positive response is asked for: peers that know no User Identity give none, and would be of no use. */
-function userIdentity({ name, passcode }: { name: string; passcode?: string }): UserIdentity {
-  const type = passcode === undefined ? USER_IDENTITY.username : USER_IDENTITY.passcode;
-  return { type, positiveResponse: false, primary: Buffer.from(name), secondary: Buffer.from(passcode ?? '') };
 }
 
 function acceptedOf(contexts: ProposedContext[], accept: AssociateAccept): PresentationContext[] {

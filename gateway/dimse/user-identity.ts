@@ -33,11 +33,15 @@ export async function identityProblem({ requireUser: required, name: peer }: Pic
   return isSame(identity?.secondary.toString('utf8') ?? '', passcode) ? undefined : `peer "${peer}" gave a wrong passcode, or none`;
 }
 
-/** What we say to a peer who we are; undefined where the settings have nothing to say. */
-export async function ourIdentity({ sendUser }: Pick<Peer, 'sendUser'>): Promise<{ name: string; passcode?: string } | undefined> {
-  if (!sendUser) return undefined;
-  if (sendUser.passcodeFile === undefined) return { name: sendUser.name };
-  return { name: sendUser.name, passcode: (await readFile(sendUser.passcodeFile, 'utf8')).trim() };
+/**
+ * What we say to a peer who we are. No positive response is asked for: peers that know no User Identity give none, and are of use all
+ * the same.
+ * @throws what the file system does where the passcode cannot be read
+ */
+export async function ourIdentity({ name, passcodeFile }: NonNullable<Peer['sendUser']>): Promise<UserIdentity> {
+  const passcode = passcodeFile === undefined ? undefined : (await readFile(passcodeFile, 'utf8')).trim();
+  const type = passcode === undefined ? USER_IDENTITY.username : USER_IDENTITY.passcode;
+  return { type, positiveResponse: false, primary: Buffer.from(name), secondary: Buffer.from(passcode ?? '') };
 }
 
 /** Takes as long whatever is wrong, but for the length. */

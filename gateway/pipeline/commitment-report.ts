@@ -66,7 +66,7 @@ export async function reportCommitment(id: string, options: CommitmentReportOpti
   try {
     const user = await ourIdentity(peer);
     const association = await requestAssociation({
-      remote: { host: peer.host, port: peer.port, calledAe: peer.aeTitle, callingAe: request.calledAe },
+      remote: { host: peer.host, port: peer.port, calledAe: peer.aeTitle, callingAe: request.calledAe, user: peer.sendUser },
       contexts: [{ abstractSyntax: STORAGE_COMMITMENT, transferSyntaxes: [EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN] }],
       roles: [{ abstractSyntax: STORAGE_COMMITMENT, scu: false, scp: true }],
       maxPduBytes: settings().limits.pduBytes,

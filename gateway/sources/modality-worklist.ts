@@ -83,7 +83,7 @@ export class ModalityWorklist {
     const returned = [...PATIENT, ...complete, 'StudyInstanceUID', 'ScheduledProcedureStepSequence.Modality'].map((path) => [path, ''] as const);
     const identifier = identifierOf({ ...Object.fromEntries(returned), [PATH_IN_ITEM[matchBy]]: value });
     const association = await requestAssociation({
-      remote: { host: peer.host, port: peer.port, calledAe: peer.aeTitle, callingAe: dimse.aeTitle },
+      remote: { host: peer.host, port: peer.port, calledAe: peer.aeTitle, callingAe: dimse.aeTitle, user: peer.sendUser },
       contexts: [{ abstractSyntax: MODALITY_WORKLIST_FIND, transferSyntaxes: IDENTIFIER_SYNTAXES }],
       maxPduBytes: limits.pduBytes,
       timeoutMs: timeoutSeconds * 1000,

@@ -13,7 +13,7 @@ export function openSource(source: Source, settings: Settings, log: Logger): Sou
   const peer = settings.peers.find(({ name }) => name === source.peer);
   if (peer?.host === undefined || peer.port === undefined) throw new SourceUnavailable(`peer "${source.peer}" has no host and port`);
   return new DimseSource({
-    remote: { host: peer.host, port: peer.port, calledAe: peer.aeTitle, callingAe: settings.dimse.aeTitle },
+    remote: { host: peer.host, port: peer.port, calledAe: peer.aeTitle, callingAe: settings.dimse.aeTitle, user: peer.sendUser },
     retrieve: source.retrieve,
     maxPduBytes: settings.limits.pduBytes,
     timeoutMs,

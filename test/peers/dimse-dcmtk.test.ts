@@ -65,6 +65,20 @@ describe('DCMTK as peer', function () {
     assert.match(wrong.output, /Called AE Title Not Recognized/);
   });
 
+  it('storescu says who it is, is verified where the settings want that, and is rejected where it is somebody else', async () => {
+    const passcodeFile = join(folder.path, 'passcode');
+    await writeFile(passcodeFile, 'open sesame\n');
+    await using test = await startTestServer({ peers: [{ name: 'room', aeTitle: 'STORESCU', requireUser: { name: 'room', passcodeFile } }] });
+    const path = await fileIn(folder, '1.2.840.10008.1.2.1', '2.25.1');
+    const send = (...options: string[]) => runTool('storescu', ['-v', ...options, '-aec', 'HILUM', '127.0.0.1', String(test.port), path]);
+    const verified = await send('-usr', 'room', '-pwd', 'open sesame', '-rsp');
+    assert.equal(verified.code, 0, verified.output);
+    assert.equal(test.sink.received.length, 1);
+    for (const options of [[], ['-usr', 'room'], ['-usr', 'room', '-pwd', 'open'], ['-usr', 'other', '-pwd', 'open sesame'], ['--jwt', path]])
+      assert.match((await send(...options)).output, /Result: Rejected Permanent, Source: Service User\s+F: Reason: No Reason/, options.join(' '));
+    assert.equal(test.sink.received.length, 1);
+  });
+
   it('storescu sends in every transfer syntax that it knows, and what is kept is in that syntax, with all elements and pixels', async () => {
     await using test = await startTestServer();
     for (const [index, [option, syntax]] of Object.entries(STORESCU_SYNTAXES).entries()) {

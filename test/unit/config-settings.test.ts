@@ -87,6 +87,14 @@ colour: red`);
     assert.deepEqual(problemsOf('', { HILUM_HTTP_PORT: 'eighty' }), ['HILUM_HTTP_PORT: "eighty" is not a port number']);
   });
 
+  it('say what a peer may ask for, all of it unless told, and as whom it and we call, with passcodes in files beside the settings', () => {
+    const [open, closed] = parseSettings("peers: [ { name: a, aeTitle: A }, { name: b, aeTitle: B, allow: [store], requireUser: { name: u, passcodeFile: ./secret }, sendUser: { name: v } } ]", '/etc/hilum.yaml').peers;
+    assert.deepEqual([open?.allow, open?.requireUser], [['store', 'query', 'retrieve'], undefined]);
+    assert.deepEqual([closed?.allow, closed?.requireUser, closed?.sendUser], [['store'], { name: 'u', passcodeFile: '/etc/secret' }, { name: 'v' }]);
+    assert.match(problemsOf('peers: [ { name: a, aeTitle: A, allow: [print] } ]').join(), /peers\[0\]\.allow\[0\]/);
+    assert.match(problemsOf('peers: [ { name: a, aeTitle: A, requireUser: { passcodeFile: x } } ]').join(), /peers\[0\]\.requireUser\.name/);
+  });
+
   it('mean paths from the folder of the file', () => {
     const settings = parseSettings('home: ./data\nmodels: [ ../own ]\ndestinations: [ { name: out, type: folder, path: ./out } ]', '/etc/hilum/hilum.yaml');
     assert.equal(settings.home, '/etc/hilum/data');

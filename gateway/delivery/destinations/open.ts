@@ -19,7 +19,7 @@ export function openDestination(destination: Destination, settings: Settings, lo
     case 'dimse': {
       const peer = settings.peers.find(({ name }) => name === destination.peer);
       if (peer?.host === undefined || peer.port === undefined) throw new Error(`destination "${destination.name}" has no peer to call`);
-      const remote = { host: peer.host, port: peer.port, calledAe: peer.aeTitle, callingAe: settings.dimse.aeTitle };
+      const remote = { host: peer.host, port: peer.port, calledAe: peer.aeTitle, callingAe: settings.dimse.aeTitle, user: peer.sendUser };
       return new DimseDestination({ remote, maxPduBytes: settings.limits.pduBytes, timeoutMs, log: log.child({ destination: destination.name }) });
     }
   }
