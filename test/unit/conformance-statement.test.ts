@@ -7,7 +7,7 @@ import { canDecode } from '../../ai/imaging/decode.ts';
 import { CONCEPT, MODALITY, UNIT, VALUE, VIEW } from '../../ai/results/codes.ts';
 import { patientAndStudy } from '../../ai/results/copy-attributes.ts';
 import { encodeOverlays, SECONDARY_CAPTURE } from '../../ai/results/overlay.ts';
-import { COMPREHENSIVE_3D_SR, COMPREHENSIVE_SR, reportDataset } from '../../ai/results/structured-report.ts';
+import { COMPREHENSIVE_3D_SR, COMPREHENSIVE_SR, encodeReport } from '../../ai/results/structured-report.ts';
 import { settingsSchema } from '../../config/settings.ts';
 import { FAILURE_REASON } from '../../gateway/dicomweb/store-response.ts';
 import { hex4 } from '../../gateway/dimse/command.ts';
@@ -132,7 +132,8 @@ describe('the conformance statement', () => {
       const taken = new Set(keywords(patientAndStudy(header)));
       const others = (ds: Dataset): string[] => keywords(ds).filter((keyword) => !taken.has(keyword)).toSorted();
 
-      assert.deepEqual(others(reportDataset(study, COMPREHENSIVE_3D_SR)), [...attributes('### 6.1').all].toSorted());
+      const [report] = encodeReport(study);
+      assert.deepEqual(others(parsePart10(report!.bytes).dataset), [...attributes('### 6.1').all].toSorted());
       const [overlay] = await encodeOverlays(study);
       const { dataset } = parsePart10(overlay!.bytes);
       assert.deepEqual(others({ ...dataset, '7FE00010': { vr: 'OB' } }), [...attributes('### 6.2').all].toSorted());
