@@ -22,6 +22,7 @@ export class Ups1790000000006 implements MigrationInterface {
         performer text,
         claimed_at timestamptz,
         created_at timestamptz not null,
+        changed_at timestamptz not null,
         constraint ups_state check (state in ('SCHEDULED', 'IN PROGRESS', 'COMPLETED', 'CANCELED')),
         constraint ups_origin check (origin in ('workitem', 'order', 'other')),
         constraint ups_performer check (performer in ('hilum', 'outside'))

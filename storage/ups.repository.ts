@@ -191,8 +191,8 @@ export class UpsRepository {
 export async function insertStep(transaction: EntityManager, step: NewStep): Promise<boolean> {
   const kept = { ...step.dataset, '00080016': { vr: 'UI', Value: [UPS_PUSH_CLASS] }, '00080018': { vr: 'UI', Value: [step.uid] } };
   const inserted: unknown[] = await transaction.query(
-    `insert into ups (sop_instance_uid, dataset, study_instance_uid, origin, workitem, transaction_uid, performer, created_at)
-     values ($1, $2, $3, $4, $5, $6, $7, now()) on conflict do nothing returning 1`,
+    `insert into ups (sop_instance_uid, dataset, study_instance_uid, origin, workitem, transaction_uid, performer, created_at, changed_at)
+     values ($1, $2, $3, $4, $5, $6, $7, now(), now()) on conflict do nothing returning 1`,
     [step.uid, JSON.stringify(kept), text(kept, 'StudyInstanceUID') ?? null, step.origin, step.workitem, step.transactionUid, step.performer],
   );
   if (inserted.length === 0) return false;
@@ -211,7 +211,7 @@ export async function insertStep(transaction: EntityManager, step: NewStep): Pro
 export async function applyChange(transaction: EntityManager, step: Pick<Step, 'uid' | 'dataset'>, change: StepChange): Promise<void> {
   const kept = change.dataset ?? step.dataset;
   await transaction.query(
-    `update ups set dataset = $2, transaction_uid = coalesce($3, transaction_uid), performer = coalesce($4, performer),
+    `update ups set dataset = $2, changed_at = now(), transaction_uid = coalesce($3, transaction_uid), performer = coalesce($4, performer),
        claimed_at = case when $4::text is not null and claimed_at is null then now() else claimed_at end
      where sop_instance_uid = $1`,
     [step.uid, JSON.stringify(kept), change.transactionUid ?? null, change.performer ?? null],

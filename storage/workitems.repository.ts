@@ -10,7 +10,7 @@ import { FRAMES_TO_ANALYZE } from './frames-to-analyze.ts';
 import { COMPLETED_HEADER } from './modality-worklist.repository.ts';
 import { notifyStudy } from './study-events.ts';
 import { refreshStudy, ROUTED_IMAGES } from './study-outcome.ts';
-import { showWorkitems } from './ups/workitem-steps.ts';
+import { isProgressDue, showWorkitems } from './ups/workitem-steps.ts';
 
 export interface ImageRow {
   id: string;
@@ -160,7 +160,7 @@ export class WorkitemsRepository {
       );
       for (const { id, route } of running)
         if (!(await hasSilentImage(transaction, id)) && (await unanalyzed(transaction, id, route, modelsOf)).length === 0) await whenReady(id, transaction);
-      if (running.length > 0) await showWorkitems(transaction, studyInstanceUid);
+      if (await isProgressDue(transaction, running.map(({ id }) => id))) await showWorkitems(transaction, studyInstanceUid);
       await notifyStudy(transaction, studyInstanceUid);
     });
   }

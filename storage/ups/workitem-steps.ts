@@ -23,6 +23,15 @@ const FACTS = `
 
 type StepRow = Pick<Step, 'uid' | 'dataset' | 'state' | 'origin' | 'performer' | 'workitem'>;
 
+/** Whether steps under way have not told of their progress lately: of a study of thousands of images, not each is worth an event. */
+export async function isProgressDue(transaction: EntityManager, workitems: string[]): Promise<boolean> {
+  const rows: unknown[] = workitems.length === 0 ? [] : await transaction.query(
+    `select 1 from ups where workitem = any($1) and state = 'IN PROGRESS' and changed_at < now() - interval '1 second' limit 1`,
+    [workitems],
+  );
+  return rows.length > 0;
+}
+
 /** Brings the steps of a study's workitems up to date; under the study's lock. */
 export async function showWorkitems(transaction: EntityManager, studyInstanceUid: string): Promise<void> {
   const open: WorkitemFacts[] = await transaction.query(

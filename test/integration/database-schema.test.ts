@@ -41,6 +41,14 @@ describe('the database schema', function () {
     assert.deepEqual(upQueries.map(({ query }) => query).filter((query) => !/^(ALTER TABLE "\w+" DROP CONSTRAINT|DROP INDEX)/.test(query)), []);
   });
 
+  it('finds the steps that are open by an index, however many have ended', async () => {
+    await dataSource.query('set enable_seqscan = off');
+    const plan: { 'QUERY PLAN': string }[] = await dataSource.query(
+      `explain select ordinal, origin, dataset from ups where ordinal > 0 and state = any(array['SCHEDULED']) and state in ('SCHEDULED', 'IN PROGRESS') order by ordinal limit 200`,
+    );
+    assert.ok(plan.some((line) => line['QUERY PLAN'].includes('ups_open')), JSON.stringify(plan));
+  });
+
   it('finds what is due at a destination by an index, however much was delivered', async () => {
     await dataSource.query('set enable_seqscan = off');
     const plan: { 'QUERY PLAN': string }[] = await dataSource.query(
