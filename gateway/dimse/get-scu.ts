@@ -8,6 +8,9 @@ import { exchangeMany } from './exchange.ts';
 import { SubOperationCount, type RetrieveRequest, type SubOperations } from './move-scu.ts';
 import { identifierBytes, IDENTIFIER_SYNTAXES } from './query-scu.ts';
 
+/** What images are compressed in. */
+export const COMPRESSED_SYNTAXES: readonly string[] = Object.keys(TRANSFER_SYNTAXES).filter((uid) => TRANSFER_SYNTAXES[uid]?.encapsulated);
+
 /** An association has room for 128 presentation contexts; one is the retrieve's own, one for another root of it. */
 const STORAGE_CONTEXTS = 126;
 
@@ -29,18 +32,22 @@ const COMMON_SYNTAXES = [
   '1.2.840.10008.1.2.4.203',
   EXPLICIT_VR_BIG_ENDIAN,
 ];
-const SYNTAXES = [...COMMON_SYNTAXES, ...Object.keys(TRANSFER_SYNTAXES).filter((uid) => !COMMON_SYNTAXES.includes(uid))];
+/** Every transfer syntax that an instance may be sent in. */
+const SYNTAXES: readonly string[] = [...COMMON_SYNTAXES, ...Object.keys(TRANSFER_SYNTAXES).filter((uid) => !COMMON_SYNTAXES.includes(uid))];
 
 /**
  * Each SOP class with each transfer syntax by itself, so that the peer can send what it has as it is; where that is more than an
  * association has room for, classes first.
  * @param retrieveClasses the SOP classes of C-GET that we may use
  * @param sopClassUids of the instances that are to come, at most 126
+ * @param syntaxes all that we know, or some of them
  */
-export function getContexts(retrieveClasses: readonly string[], sopClassUids: readonly string[]): Pick<AssociationRequest, 'contexts' | 'roles'> {
+export function getContexts(retrieveClasses: readonly string[], sopClassUids: readonly string[], syntaxes: readonly string[] = SYNTAXES): Pick<AssociationRequest, 'contexts' | 'roles'> {
   if (sopClassUids.length === 0 || sopClassUids.length > STORAGE_CONTEXTS) throw new RangeError(`${sopClassUids.length} SOP classes cannot be proposed at once`);
   const each = Math.floor(STORAGE_CONTEXTS / sopClassUids.length);
-  const syntaxSets = each >= SYNTAXES.length ? SYNTAXES.map((uid) => [uid]) : each === 1 ? [SYNTAXES] : [...SYNTAXES.slice(0, each - 1).map((uid) => [uid]), SYNTAXES.slice(each - 1)];
+  const alone = each >= syntaxes.length ? syntaxes.length : each - 1;
+  const rest = syntaxes.slice(alone);
+  const syntaxSets = [...syntaxes.slice(0, alone).map((uid) => [uid]), ...(rest.length > 0 ? [rest] : [])];
   return {
     contexts: [
       ...retrieveClasses.map((abstractSyntax) => ({ abstractSyntax, transferSyntaxes: IDENTIFIER_SYNTAXES })),

@@ -7,7 +7,7 @@ import { DicomFormatError, SourceUnavailable } from '../../storage/errors.ts';
 import { AssociationError } from '../dimse/association-error.ts';
 import type { Association } from '../dimse/association.ts';
 import { echo } from '../dimse/echo-scu.ts';
-import { get, getContexts } from '../dimse/get-scu.ts';
+import { COMPRESSED_SYNTAXES, get, getContexts } from '../dimse/get-scu.ts';
 import { move, type SubOperations } from '../dimse/move-scu.ts';
 import { contextOf, find, IDENTIFIER_SYNTAXES, OperationRefused } from '../dimse/query-scu.ts';
 import type { RemoteAe } from '../dimse/requestor.ts';
@@ -45,8 +45,19 @@ const LIKELY_CLASSES = [
   '1.2.840.10008.5.1.4.1.1.88.22', // Enhanced SR
   '1.2.840.10008.5.1.4.1.1.88.33', // Comprehensive SR
 ];
+/** Instances that a C-GET left behind and that are asked for one by one; of more, the next try asks for all again. */
+const MAX_ONE_BY_ONE = 200;
 /** How long a peer that is told to stop may take to say that it has. */
 const CANCEL_GRACE_MS = 2000;
+
+/** How a retrieve ended. */
+interface RetrieveEnd {
+  sent: number;
+  /** Whether the peer could not send something. */
+  failed: boolean;
+  /** Of the first C-GET or C-MOVE that was refused as a whole. */
+  refusal?: OperationRefused;
+}
 
 export class DimseSource implements SourceClient {
   readonly arrival: SourceClient['arrival'];
@@ -117,41 +128,68 @@ export class DimseSource implements SourceClient {
   async #move(request: FetchRequest, signal: AbortSignal): Promise<number> {
     const { remote } = this.#options;
     const association = await this.#associate({ contexts: MOVE.map((abstractSyntax) => ({ abstractSyntax, transferSyntaxes: IDENTIFIER_SYNTAXES })) }, signal);
-    return this.#retrieve(association, request, (identifier) =>
+    const { sent, refusal } = await this.#retrieve(association, request, (identifier) =>
       move(association, contextOf(association, ...MOVE), { identifier, messageId: this.#nextMessageId() }, remote.callingAe, signal),
     );
-  }
-
-  /** The SOP classes that are to come decide what is proposed; more than fit are fetched over several associations. */
-  async #get(request: FetchRequest, intake: FetchIntake, signal: AbortSignal): Promise<number> {
-    const { remote, log } = this.#options;
-    const cancel = AbortSignal.any([signal, intake.full]);
-    const caller = { transport: 'dimse' as const, callingAe: remote.calledAe, calledAe: remote.callingAe, address: remote.host, associationId: randomUUID() };
-    const found = [...new Set(request.listed.map(({ sopClassUid }) => sopClassUid ?? ''))];
-    const sopClassUids = found.includes('') ? [...new Set([...found, ...LIKELY_CLASSES])].filter((uid) => uid !== '') : found;
-    let sent = 0;
-    for (let from = 0; from < sopClassUids.length && !cancel.aborted; from += CLASSES_AN_ASSOCIATION) {
-      const association = await this.#associate(getContexts(GET, sopClassUids.slice(from, from + CLASSES_AN_ASSOCIATION)), signal);
-      sent += await this.#retrieve(association, request, (identifier) =>
-        get(association, contextOf(association, ...GET), { identifier, messageId: this.#nextMessageId() }, async (message) => {
-          await handleStore(association, message, intake, caller, log);
-        }, cancel),
-      );
-    }
+    if (sent === 0 && refusal) throw refusal;
     return sent;
   }
 
-  /** @param each one C-MOVE or C-GET */
-  async #retrieve(association: Association, { studyInstanceUid, parts }: FetchRequest, each: (identifier: Dataset) => Promise<SubOperations>): Promise<number> {
-    let sent = 0;
+  /**
+   * First all at once, each transfer syntax on a context of its own. A peer that takes the first context of a SOP class for
+   * whatever it has of it (dcmqrscp) cannot send compressed images so, and stops at the first: what is left is asked for on
+   * compressed contexts alone, and then on all again, one by one, so that one that cannot be sent does not hold back the others.
+   */
+  async #get(request: FetchRequest, intake: FetchIntake, signal: AbortSignal): Promise<number> {
+    const cancel = AbortSignal.any([signal, intake.full]);
+    const answered = new Set<string>();
+    const first = await this.#getOver(request, intake, answered, cancel, signal);
+    for (const syntaxes of [COMPRESSED_SYNTAXES, undefined]) {
+      const left = request.listed.filter(({ sopInstanceUid }) => !answered.has(sopInstanceUid));
+      if (!first.failed || left.length === 0 || left.length > MAX_ONE_BY_ONE || cancel.aborted) break;
+      const parts = left.map(({ seriesInstanceUid, sopInstanceUid }) => ({ seriesInstanceUid, sopInstanceUids: [sopInstanceUid] }));
+      await this.#getOver({ ...request, parts, listed: left }, intake, answered, cancel, signal, syntaxes);
+    }
+    if (answered.size === 0 && first.refusal) throw first.refusal;
+    return answered.size;
+  }
+
+  /** The SOP classes that are to come decide what is proposed; more than fit are fetched over several associations. */
+  async #getOver(request: FetchRequest, intake: FetchIntake, answered: Set<string>, cancel: AbortSignal, signal: AbortSignal, syntaxes?: readonly string[]): Promise<RetrieveEnd> {
+    const { remote, log } = this.#options;
+    const caller = { transport: 'dimse' as const, callingAe: remote.calledAe, calledAe: remote.callingAe, address: remote.host, associationId: randomUUID() };
+    const found = [...new Set(request.listed.map(({ sopClassUid }) => sopClassUid ?? ''))];
+    const sopClassUids = found.includes('') ? [...new Set([...found, ...LIKELY_CLASSES])].filter((uid) => uid !== '') : found;
+    let end: RetrieveEnd = { sent: 0, failed: false };
+    for (let from = 0; from < sopClassUids.length && !cancel.aborted; from += CLASSES_AN_ASSOCIATION) {
+      const association = await this.#associate(getContexts(GET, sopClassUids.slice(from, from + CLASSES_AN_ASSOCIATION), syntaxes), signal);
+      const next = await this.#retrieve(association, request, (identifier) =>
+        get(association, contextOf(association, ...GET), { identifier, messageId: this.#nextMessageId() }, async (message) => {
+          await handleStore(association, message, intake, caller, log);
+          answered.add(message.command.affectedSopInstanceUid ?? '');
+        }, cancel),
+      );
+      end = { ...end, ...next, sent: end.sent + next.sent, failed: end.failed || next.failed };
+    }
+    return end;
+  }
+
+  /** @param each one C-MOVE or C-GET; the first that is refused is kept, and the others go on */
+  async #retrieve(association: Association, { studyInstanceUid, parts }: FetchRequest, each: (identifier: Dataset) => Promise<SubOperations & { refusal?: OperationRefused }>): Promise<RetrieveEnd> {
+    const end: RetrieveEnd = { sent: 0, failed: false };
     try {
       for (const identifier of parts.flatMap((part) => identifiersOf(studyInstanceUid, part))) {
-        const { completed, warning, failed } = await each(identifier);
-        sent += completed + warning;
-        if (failed > 0) this.#options.log.warn({ study: studyInstanceUid, completed, warning, failed }, 'the source could not send all instances');
+        const { completed, warning, failed, refusal } = await each(identifier).catch((error: unknown) => {
+          if (!(error instanceof OperationRefused)) throw error;
+          return { completed: 0, warning: 0, failed: 1, refusal: error };
+        });
+        end.sent += completed + warning;
+        end.failed ||= failed > 0;
+        if (refusal) end.refusal ??= refusal;
+        if (failed > 0) this.#options.log.debug({ study: studyInstanceUid, completed, warning, failed, reason: refusal?.message }, 'the source could not send all instances');
       }
       await association.release();
-      return sent;
+      return end;
     } catch (error) {
       await association.abort(error);
       throw error;
