@@ -30,6 +30,11 @@ export function inlineContent(bytes: Uint8Array): BulkContent {
   };
 }
 
+/** What can be read from its beginning as often as it is asked for. */
+export function readableContent({ length, read }: { readonly length: number; read(): AsyncIterable<Uint8Array> }): BulkContent {
+  return { length, open: (range) => (range ? trimmed(read(), range.start, range.end) : read()) };
+}
+
 /** One stretch after the other. @param vr of the value, whose words may have to be turned */
 export function keptContent(instance: ArchivedInstance, stretches: readonly Stretch[], vr: string, archive: Archive): BulkContent {
   const length = stretches.reduce((sum, stretch) => sum + stretch.length, 0);

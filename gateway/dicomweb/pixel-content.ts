@@ -7,7 +7,7 @@ import { transferSyntax } from '../../storage/dicom/uids.ts';
 import { DicomFormatError } from '../../storage/errors.ts';
 import { HttpError } from '../http/errors.ts';
 import { NotTranscodableError } from '../transcode/transcoder.ts';
-import { inlineContent, keptContent, type BulkContent } from './bulk-content.ts';
+import { keptContent, readableContent, type BulkContent } from './bulk-content.ts';
 import { isGone, openKept, type RetrieveOptions } from './instance-file.ts';
 import { OCTET_STREAM, isUncompressed, isVideo } from './media-types.ts';
 import type { PixelRepresentation } from './pixel-negotiation.ts';
@@ -32,7 +32,7 @@ export async function* frameParts(instance: ArchivedInstance, frames: readonly n
       return;
     }
     const to = transferSyntaxUid === instance.transferSyntaxUid ? undefined : transferSyntaxUid;
-    for await (const { frame, bytes } of options.transcoder.frames(instance, frames, to, caller)) yield { ...part, path: `frames/${frame}`, ...inlineContent(bytes) };
+    for await (const { frame, content } of options.transcoder.frames(instance, frames, to, caller)) yield { ...part, path: `frames/${frame}`, ...readableContent(content) };
   } catch (error) {
     throw await frameError(error, instance, options);
   }

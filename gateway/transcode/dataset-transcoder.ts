@@ -61,14 +61,18 @@ export class DatasetTranscoder implements Transcoder {
       const transferSyntaxUid = native ? EXPLICIT_VR_LITTLE_ENDIAN : from;
       for (const frame of frames) {
         signal?.throwIfAborted();
-        yield { frame, transferSyntaxUid, bytes: await readFrame(file, frame) };
+        const content = await this.#workshop.shelf.hold(await readFrame(file, frame));
+        try {
+          yield { frame, transferSyntaxUid, content };
+        } finally {
+          await content.release();
+        }
       }
       return;
     }
     const described = describeFor(file, to);
     const transferSyntaxUid = transferSyntax(to).encapsulated ? to : EXPLICIT_VR_LITTLE_ENDIAN;
-    for await (const { frame, content } of transcodeFrames(this.#workshop, file, described, frames, to, signal))
-      yield { frame, transferSyntaxUid, bytes: await content.whole() };
+    for await (const { frame, content } of transcodeFrames(this.#workshop, file, described, frames, to, signal)) yield { frame, transferSyntaxUid, content };
   }
 
   async close(): Promise<void> {

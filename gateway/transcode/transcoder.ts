@@ -1,12 +1,14 @@
 // Instances and frames in another transfer syntax than the one they are kept in (PS3.5 annex A, PS3.18 8.7.3, PS3.4 C.4.2.3.1).
 import type { ArchivedInstance } from '../../storage/archive.ts';
+import type { HeldFrame } from './frame-shelf.ts';
 
 /** One frame: a codestream, or raw pixels in little endian where `transferSyntaxUid` is not encapsulated. */
 export interface TranscodedFrame {
   /** From 1. */
   frame: number;
   transferSyntaxUid: string;
-  bytes: Uint8Array;
+  /** There until the next frame is asked for. */
+  content: HeldFrame;
 }
 
 export interface Transcoder {

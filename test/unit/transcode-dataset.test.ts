@@ -192,7 +192,7 @@ describe('transcoding datasets', () => {
     const instance = await archivedFile(await transcodedFile(transcoder, keep(imageOf(kind)), BIG_ENDIAN, folder));
     const digests = async (to: string | undefined): Promise<[number, string, string][]> => {
       const seen: [number, string, string][] = [];
-      for await (const { frame, transferSyntaxUid, bytes } of transcoder.frames(instance, [3, 1], to)) seen.push([frame, transferSyntaxUid, digest(bytes)]);
+      for await (const { frame, transferSyntaxUid, content } of transcoder.frames(instance, [3, 1], to)) seen.push([frame, transferSyntaxUid, digest(await content.whole())]);
       return seen;
     };
     const raw = (frame: number): string => digest(pixelsOf(kind).subarray((frame - 1) * frameBytes, frame * frameBytes));
