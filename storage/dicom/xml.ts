@@ -20,25 +20,39 @@ export function datasetXml(dataset: Dataset): string {
 }
 
 function attributes(dataset: Dataset): string {
-  return Object.keys(dataset).toSorted().map((tag) => attribute(tag, dataset[tag]!, dataset)).join('');
+  const tags = Object.keys(dataset).toSorted();
+  const creators = creatorsOf(dataset, tags);
+  return tags.map((tag) => attribute(tag, dataset[tag]!, creators)).join('');
 }
 
-function attribute(tag: string, element: DicomElement, dataset: Dataset): string {
-  const keyword = isPrivate(tag) ? undefined : keywordOf(tag);
-  const { shown, creator } = isPrivate(tag) ? privateName(tag, dataset) : { shown: tag, creator: undefined };
-  const names = `tag="${shown}" vr="${element.vr}"${keyword === undefined ? '' : ` keyword="${escapeXml(keyword)}"`}${creator === undefined ? '' : ` privateCreator="${escapeXml(creator)}"`}`;
-  const content = contentOf(tag, element);
-  return content === '' ? `<DicomAttribute ${names}/>` : `<DicomAttribute ${names}>${content}</DicomAttribute>`;
+interface Creator {
+  name: string;
+  /** Whether no lower block of the group has the same creator. */
+  first: boolean;
+}
+
+/** By group and block: 0009 10. */
+function creatorsOf(dataset: Dataset, tags: readonly string[]): ReadonlyMap<string, Creator> {
+  const creators = new Map<string, Creator>();
+  const seen = new Set<string>();
+  for (const tag of tags) {
+    const name = isCreatorTag(tag) ? creatorOf(dataset[tag]) : undefined;
+    if (name === undefined) continue;
+    const key = `${tag.slice(0, 4)} ${name}`;
+    creators.set(tag.slice(0, 4) + tag.slice(6), { name, first: !seen.has(key) });
+    seen.add(key);
+  }
+  return creators;
 }
 
 /** A private attribute is named by its creator, and its block's number is 00 then (PS3.19 A.1.6); of two blocks of one creator the first. */
-function privateName(tag: string, dataset: Dataset): { shown: string; creator: string | undefined } {
-  const group = tag.slice(0, 4);
-  const block = tag.slice(4, 6);
-  const creator = creatorOf(dataset[`${group}00${block}`]);
-  if (block === '00' || creator === undefined) return { shown: tag, creator: undefined };
-  const first = Object.keys(dataset).toSorted().find((key) => isCreatorTag(key) && key.startsWith(group) && creatorOf(dataset[key]) === creator);
-  return { shown: first === `${group}00${block}` ? `${group}00${tag.slice(6)}` : tag, creator };
+function attribute(tag: string, element: DicomElement, creators: ReadonlyMap<string, Creator>): string {
+  const keyword = isPrivate(tag) ? undefined : keywordOf(tag);
+  const creator = isPrivate(tag) ? creators.get(tag.slice(0, 6)) : undefined;
+  const shown = creator?.first ? `${tag.slice(0, 4)}00${tag.slice(6)}` : tag;
+  const names = `tag="${shown}" vr="${element.vr}"${keyword === undefined ? '' : ` keyword="${escapeXml(keyword)}"`}${creator === undefined ? '' : ` privateCreator="${escapeXml(creator.name)}"`}`;
+  const content = contentOf(tag, element);
+  return content === '' ? `<DicomAttribute ${names}/>` : `<DicomAttribute ${names}>${content}</DicomAttribute>`;
 }
 
 const isCreatorTag = (tag: string): boolean => isPrivate(tag) && /^....00[1-9A-F]/.test(tag);
