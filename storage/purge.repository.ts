@@ -75,7 +75,8 @@ async function purgeInstances(transaction: EntityManager, ids: readonly string[]
 async function purgeStudy(transaction: EntityManager, studyInstanceUid: string): Promise<number> {
   const ofStudy = 'where study_instance_uid = $1';
   const ofResults = `where sop_instance_uid in (select sop_instance_uid from results ${ofStudy})`;
-  await transaction.query(`delete from ups where workitem in (select id from workitems ${ofStudy})`, [studyInstanceUid]);
+  // Steps of others that are still open are theirs to end.
+  await transaction.query(`delete from ups where workitem in (select id from workitems ${ofStudy}) or (study_instance_uid = $1 and state in ('COMPLETED', 'CANCELED'))`, [studyInstanceUid]);
   await transaction.query(`delete from deliveries ${ofResults}`, [studyInstanceUid]);
   await transaction.query(`delete from workitem_results ${ofResults}`, [studyInstanceUid]);
   // An object that a worker from outside stored has its file as an instance.

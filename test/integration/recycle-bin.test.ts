@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { recycleCommand } from '../../gateway/commands/recycle.ts';
 import { checkStorage } from '../../gateway/commands/doctor-storage.ts';
 import { makeResults } from '../../gateway/pipeline/reporting.ts';
 import { RecycleBin } from '../../gateway/recycle/bin.ts';
@@ -74,6 +75,8 @@ describe('the recycle bin', () => {
     assert.deepEqual(await archived(study), []);
     assert.deepEqual(await counts(study), [0, 0]);
     assert.equal(await isOnWorklist(study), false);
+    const keys = [{ tag: '0020000D', matching: { kind: 'values' as const, values: [study] } }];
+    assert.deepEqual(await Array.fromAsync(new StoredArchive(pipeline.dataSource, pipeline.blobs).search({ level: 'study', keys, include: [] })), []);
     assert.deepEqual((await pipeline.deliveries.due('pacs', 100)).filter(({ studyInstanceUid }) => studyInstanceUid === study), []);
     assert.equal(await pipeline.deliveries.resend({ studyInstanceUid: study }, 1), 0, 'a person who sends all again sends nothing of it');
     assert.equal(await bin.delete({ studyInstanceUid: study }, BY), undefined, 'there is nothing left to delete');
@@ -176,6 +179,15 @@ describe('the recycle bin', () => {
       assert.deepEqual(await pipeline.query(`select 1 from ${table} where study_instance_uid = $1`, [study]), [], table);
   });
 
+  it('knows every table that refers to what it purges', async () => {
+    // A table that is new here would keep a study from being purged: storage/purge.repository.ts must know of it.
+    const referring = await pipeline.query(
+      `select distinct conrelid::regclass::text as name from pg_constraint
+       where contype = 'f' and confdeltype = 'a' and confrelid in ('instances'::regclass, 'analyses'::regclass, 'results'::regclass, 'workitems'::regclass, 'series'::regclass, 'studies'::regclass, 'patients'::regclass) order by 1`,
+    );
+    assert.deepEqual(referring.map(({ name }) => name), ['analyses', 'deliveries', 'instances', 'regions', 'results', 'series', 'shadow_analyses', 'studies', 'study_completions', 'ups', 'workitem_results', 'workitems']);
+  });
+
   it('gives the results of a study that was purged and came again other UIDs: no UID has two contents', async () => {
     const study = uid('again');
     const file = await image(study);
@@ -191,6 +203,39 @@ describe('the recycle bin', () => {
     assert.equal(second.length, first.length);
     assert.deepEqual(second.filter((one) => first.includes(one)), []);
   });
+});
+
+describe('hilum recycle', () => {
+  it('lists, restores and purges, and wants to be told plainly to empty the bin', async () => {
+    await using pipeline = await TestPipeline.start();
+    const { url } = pipeline.dataSource.options as unknown as { url: string };
+    const settings = { ...pipeline.settings, databaseUrl: url };
+    const said: string[] = [];
+    const { console: output } = globalThis;
+    const { log } = output;
+    const run = async (...args: string[]): Promise<string> => {
+      said.length = 0;
+      output.log = (line: string) => void said.push(line);
+      try {
+        assert.equal(await recycleCommand(args, settings), 0);
+      } finally {
+        output.log = log;
+      }
+      return said.join('\n');
+    };
+    const study = uid('command');
+    const file = await phantomFile(pipeline.folder, { seed: 700_800, studyInstanceUid: study, rows: 64, columns: 64 });
+    await pipeline.index(file.path);
+    assert.equal(await run(), 'the recycle bin is empty');
+    await new RecycleRepository(pipeline.dataSource).delete({ studyInstanceUid: study }, BY, async () => undefined);
+    assert.match(await run('list'), new RegExp(`^${study}  whole study: 1 instances, 0 results; deleted .* by 10\\.0\\.0\\.9, purged `));
+    assert.equal(await run('purge'), '0 instances and 0 results are purged', 'nothing is due');
+    assert.equal(await run('restore', file.sopInstanceUid), `${study}: 1 instances and 0 results are back`);
+    await assert.rejects(run('restore', study), /nothing of .* is in the recycle bin/);
+    await new RecycleRepository(pipeline.dataSource).delete({ studyInstanceUid: study }, BY, async () => undefined);
+    assert.equal(await run('purge', '--all'), '1 instances and 0 results are purged');
+    for (const wrong of [['empty'], ['restore'], ['purge', study, 'x'], ['purge', study, '--all']]) await assert.rejects(run(...wrong), /usage: recycle/);
+  }).timeout(60_000);
 });
 
 describe('DELETE over HTTP', () => {

@@ -35,6 +35,15 @@ colour: red`);
     ]);
   });
 
+  it('delete nothing unless told, and keep for a month what is deleted', () => {
+    const plain = parseSettings('', undefined);
+    assert.deepEqual([plain.dicomweb.delete, plain.recycleBin.keepDays], ['off', 30]);
+    const told = parseSettings('dicomweb: { delete: recycle }\nrecycleBin: { keepDays: 0.5 }', undefined);
+    assert.deepEqual([told.dicomweb.delete, told.recycleBin.keepDays], ['recycle', 0.5]);
+    assert.match(problemsOf('dicomweb: { delete: on }')[0] ?? '', /dicomweb\.delete: /);
+    assert.match(problemsOf('recycleBin: { keepDays: -1 }')[0] ?? '', /recycleBin\.keepDays: /);
+  });
+
   it('order the worklist by probability and measure severity on every route, unless told otherwise', () => {
     const plain = parseSettings('', undefined);
     assert.deepEqual([plain.worklist.order, plain.routes[0]?.severity], ['probability', true]);
