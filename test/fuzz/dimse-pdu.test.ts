@@ -65,7 +65,13 @@ async function read(parts: Buffer[]): Promise<{ messages: [Message['command'], s
 
 describe('any bytes at all', () => {
   it('are a PDU body or a command set, or are refused', () => {
-    const request = encodeAssociateRequest(associateRequest({ roles: [{ abstractSyntax: '1.2.3', scu: true, scp: false }] })).subarray(6);
+    const request = encodeAssociateRequest(associateRequest({
+      asyncOperations: { invoked: 1, performed: 2 },
+      roles: [{ abstractSyntax: '1.2.3', scu: true, scp: false }],
+      extended: [{ sopClassUid: '1.2.3', information: Buffer.from([1, 1]) }],
+      commonExtended: [{ sopClassUid: '1.2.3', serviceClassUid: '1.2.4', relatedGeneralSopClassUids: ['1.2.5'] }],
+      userIdentity: { type: 2, positiveResponse: true, primary: Buffer.from('user'), secondary: Buffer.from('secret') },
+    })).subarray(6);
     const bytes = fc.oneof(fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array)), damaged(request), damaged(encodeCommand(storeRequest('1.2.3'))));
     fc.assert(fc.property(bytes, (body) => [decodeAssociateRequest, decodeAssociateAccept, decodeCommand].forEach((decode) => readsOrRefuses(() => decode(body)))), runs);
   });
@@ -81,6 +87,31 @@ describe('any bytes at all', () => {
         await acceptAssociation(new Wire(near, 1000), negotiation).catch((error: unknown) => assert.ok(error instanceof AssociationError, String(error)));
         near.destroy();
         far.destroy();
+      }),
+      runs,
+    );
+  });
+
+  it('negotiate what they say: every item is read back as it was written', () => {
+    const uid = fc.stringMatching(/^[0-2](\.(0|[1-9][0-9]{0,8})){1,5}$/);
+    const bytes = fc.uint8Array({ maxLength: 40 }).map((array) => Buffer.from(array));
+    const short = fc.nat(0xffff);
+    const plain = { noNullPrototype: true };
+    const some = <T>(one: fc.Arbitrary<T>) => fc.array(one, { minLength: 1, maxLength: 4 });
+    const negotiated = fc.record(
+      {
+        asyncOperations: fc.record({ invoked: short, performed: short }, plain),
+        roles: fc.array(fc.record({ abstractSyntax: uid, scu: fc.boolean(), scp: fc.boolean() }, plain)),
+        extended: some(fc.record({ sopClassUid: uid, information: bytes }, plain)),
+        commonExtended: some(fc.record({ sopClassUid: uid, serviceClassUid: uid, relatedGeneralSopClassUids: fc.array(uid) }, plain)),
+        userIdentity: fc.record({ type: fc.nat(255), positiveResponse: fc.boolean(), primary: bytes, secondary: bytes }, plain),
+      },
+      { requiredKeys: ['roles'], ...plain },
+    );
+    fc.assert(
+      fc.property(negotiated, (items) => {
+        const request = associateRequest(items);
+        assert.deepEqual(decodeAssociateRequest(encodeAssociateRequest(request).subarray(6)), request);
       }),
       runs,
     );
