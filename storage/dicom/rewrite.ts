@@ -9,6 +9,7 @@ import type { DatasetObserver, Encoding, ObservedValue } from './dataset-reader.
 import type { Part10 } from './part10.ts';
 import { Window, fileSteps, inflatedChunks, inflatedSteps } from './source.ts';
 import { EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, transferSyntax } from './uids.ts';
+import { vrOfTag } from './dictionary.ts';
 import { LONG_VRS, NUMBER_SIZES, WORD_SIZES, swapWords } from './vr.ts';
 import { writeDataset } from './write.ts';
 
@@ -117,7 +118,7 @@ class Rewriter implements DatasetObserver {
     this.#addUpTo('FFFFFFFF');
   }
 
-  value({ tag, vr, start, length, bigEndian, depth }: ObservedValue): void {
+  value({ tag, vr: said, start, length, bigEndian, depth }: ObservedValue): void {
     if (depth === 0 && this.#isChanged(tag)) return;
     if (this.#muted) return;
     if (depth === 0 && tag === PIXEL_DATA && this.#changes.pixelData) {
@@ -126,6 +127,8 @@ class Rewriter implements DatasetObserver {
       return;
     }
     const pixels = tag === PIXEL_DATA;
+    // Nobody could tell the words of UN in big endian.
+    const vr = said === 'UN' && this.#target.bigEndian ? vrOfTag(tag) : said;
     const written = pixels ? this.#pixelVr(vr, depth) : !LONG_VRS.has(vr) && length > 0xfffe ? 'UN' : vr;
     this.#literals.push(elementHeader(tag, written, length + (length % 2), this.#target));
     const swap = bigEndian === this.#target.bigEndian ? 1 : pixels ? this.#pixelWord(written, depth) : wordOf(vr);
@@ -188,8 +191,8 @@ class Rewriter implements DatasetObserver {
 
   #pixelVr(vr: string, depth: number): string {
     const words = depth === 0 && this.#bitsAllocated > 8;
-    // OB says nothing of the order of bytes in a word, and some writers have it for words (PS3.5 A.2, A.3).
-    if (words && this.#target.bigEndian) return 'OW';
+    // In big endian OB is not swapped and OW is (PS3.5 A.3): with samples of a byte in OB, no reader can go wrong.
+    if (this.#target.bigEndian && depth === 0) return words ? 'OW' : 'OB';
     return vr === 'OB' || vr === 'OW' ? vr : words ? 'OW' : 'OB';
   }
 
