@@ -1,6 +1,7 @@
 // The elements of a JSON array as texts, one after the other while the array comes in: a study's metadata has thousands of
 // datasets, and only one of them is held.
 import { DicomFormatError } from '../../storage/errors.ts';
+import { decodeText } from './metadata-text.ts';
 
 const OPEN = 0x5b;
 const CLOSE = 0x5d;
@@ -94,7 +95,7 @@ class Scan {
 
   #item(at: number): string {
     if (this.#isBlank) throw new DicomFormatError('the metadata has a comma without a dataset', at);
-    const text = Buffer.concat(this.#parts).toString('utf8');
+    const text = decodeText(Buffer.concat(this.#parts), 'utf-8');
     this.#parts = [];
     this.#bytes = 0;
     this.#isBlank = true;

@@ -15,6 +15,7 @@ import { assembleInstance, bulkUris, nameOf, type BulkValue } from './assemble-i
 import { syntaxOfBulk } from './bulk-media-types.ts';
 import { nativeBytes } from './image-pixels.ts';
 import { jsonItems } from './json-items.ts';
+import { decodeText, xmlEncoding } from './metadata-text.ts';
 import type { Part } from './multipart.ts';
 import type { InstanceName } from './part-head.ts';
 import { WrongPartError } from './store-response.ts';
@@ -128,6 +129,10 @@ export class MetadataStore implements PartStore {
     }
     const syntax = type ? syntaxOfBulk(type) : { transferSyntaxUid: EXPLICIT_VR_LITTLE_ENDIAN, isVideo: false };
     const { location, frame } = this.#place(this.#resolve(stated));
+    if (this.#used.has(location) && !this.#wantedBy.get(location)?.size) {
+      this.#tools.outcome.fail(undefined, new WrongPartError(`more came for ${stated} than its instances have frames`));
+      return {};
+    }
     const parts = this.#bulk.get(location) ?? [];
     this.#bulk.set(location, parts);
     const refusal = 'refused' in syntax ? new IntakeRefusal('not-understood', syntax.refused) : undefined;
@@ -250,7 +255,8 @@ async function* xmlDataset(body: AsyncIterable<Uint8Array>): AsyncGenerator<() =
     if (length > MAX_METADATA_BYTES) throw new DicomFormatError(`the metadata of an instance is longer than ${MAX_METADATA_BYTES} bytes`, length);
     chunks.push(chunk);
   }
-  yield () => parseDatasetXml(Buffer.concat(chunks).toString('utf8'));
+  const bytes = Buffer.concat(chunks);
+  yield () => parseDatasetXml(decodeText(bytes, xmlEncoding(bytes)));
 }
 
 /** @returns false when the rest of the part is longer */

@@ -14,13 +14,16 @@ import { MultipartError, type Part } from './multipart.ts';
 import { serviceRoot } from './service-root.ts';
 import { kindOf, storeBody, type StoreBody } from './stow-body.ts';
 import { InstanceStore, type InstanceReceiver, type PartStore, type StoreTools } from './stow-parts.ts';
-import { StoreResponse, WARNING_REASON } from './store-response.ts';
+import { StoreResponse, WARNING_REASON, WrongPartError } from './store-response.ts';
 import { requireUid } from './uid-path.ts';
 
 /** The response lists every part, so that their number must end somewhere; the largest studies have a few thousand instances. */
 const MAX_PARTS = 100_000;
 /** A retrieve right after the response should find the instance; it is durable all the same when indexing takes longer. */
 const INDEX_WAIT_MILLISECONDS = 2_000;
+
+/** Content-Transfer-Encoding (RFC 2045 6) is none of HTTP's; these leave the bytes as they are. */
+const PLAIN_ENCODINGS = new Set(['binary', '8bit', '7bit']);
 
 const FORMS = {
   'application/dicom+json': { names: ['application/dicom+json', 'application/json'], write: datasetJson },
@@ -93,6 +96,11 @@ async function storeParts({ kind, parts }: StoreBody, stores: Record<'instances'
       if (++count > MAX_PARTS) throw new MultipartError(`the body has more than ${MAX_PARTS} parts`);
       const type = typeOf(part);
       store ??= stores[kindOf(type?.type ?? '') ?? 'instances']();
+      const encoding = part.headers.get('content-transfer-encoding') ?? 'binary';
+      if (!PLAIN_ENCODINGS.has(encoding.toLowerCase())) {
+        outcome.fail(undefined, new WrongPartError(`a part is encoded as ${encoding}; it must be binary`));
+        continue;
+      }
       if ((await store.take(part, type)).stop) return count;
     }
     await store?.end();

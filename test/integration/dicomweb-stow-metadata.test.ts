@@ -138,6 +138,18 @@ describe('STOW-RS of metadata and bulk data', () => {
     assert.deepEqual(await Promise.all([1, 2, 3].map(async (number) => (await readFrame(stored!, number)).length)), frames.map(({ length }) => length + (length % 2)));
   });
 
+  it('says so when more frames come than the metadata has', async () => {
+    const { status, body } = await store([jsonPart(metadata(1)), pixelsAt('bulk/1'), pixelsAt('bulk/1')]);
+    assert.equal(status, 202);
+    assert.match(String(column(body, '0008119A', '00000902')), /more came for bulk\/1/);
+  });
+
+  it('reads XML in the encoding that it declares', async () => {
+    const xml = datasetXml(metadata(1, { SpecificCharacterSet: 'ISO_IR 100', PatientName: 'Müller^Jürg' })).replace('encoding="UTF-8"', 'encoding="ISO-8859-1"');
+    assert.equal((await store([{ type: 'application/dicom+xml', body: Buffer.from(xml, 'latin1') }, pixelsAt('bulk/1')], { type: XML_METADATA })).status, 200);
+    assert.equal(text((await files())[0]!.dataset, 'PatientName'), 'Müller^Jürg');
+  });
+
   it('joins native frames that come in parts of their own', async () => {
     const parts = [pixelsAt('bulk/1', PIXELS), pixelsAt('bulk/1', PIXELS.toReversed())];
     assert.equal((await store([jsonPart(metadata(1, { NumberOfFrames: 2 })), ...parts])).status, 200);
@@ -175,6 +187,7 @@ describe('STOW-RS of metadata and bulk data', () => {
     ['metadata that ends too early', () => [{ type: 'application/dicom+json', body: '[{}' }], /ends within/],
     ['an array of other things', () => [{ type: 'application/dicom+json', body: '[1, null]' }], /not an object/],
     ['XML that is none', () => [{ type: 'application/dicom+xml', body: '<NativeDicomModel>' }], /0008119A/],
+    ['metadata that is not UTF-8', () => [{ type: 'application/dicom+json', body: Buffer.from('[{"00100020":{"vr":"LO","Value":["\xfc"]}}]', 'latin1') }], /not text in utf-8/],
     ['bulk data without a location', () => [jsonPart(metadata(1)), { type: 'application/octet-stream', body: PIXELS }], /no Content-Location/],
   ];
   for (const [what, parts, why] of refused)

@@ -87,6 +87,13 @@ describe('STOW-RS', () => {
     assert.deepEqual(await gateway.store.kept(), { blobs: 1, incoming: 0, journal: 1 });
   });
 
+  it('refuses parts in Base64, as mail has them', async () => {
+    const body = Buffer.from(`--limit\r\nContent-Type: application/dicom\r\nContent-Transfer-Encoding: base64\r\n\r\n${Buffer.from(testInstance(1)).toString('base64')}\r\n--limit--`);
+    const { status, body: answer } = await store(body);
+    assert.equal(status, 409);
+    assert.match(String(answer['0008119A']!.Value[0]!['00000902']!.Value[0]), /encoded as base64/);
+  });
+
   it('refuses parts of another type than application/dicom', async () => {
     const { status, body } = await store(multipart(['{}'], 'application/dicom+json'));
     assert.equal(status, 409);
