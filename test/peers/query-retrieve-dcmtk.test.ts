@@ -139,6 +139,8 @@ describe('DCMTK asks a gateway', function () {
     ['a range of dates and of times', ['StudyDate=20260101-20261231', 'StudyTime=0800-0900'], ['2.25.1']],
     ['a list of UIDs', ['StudyInstanceUID=2.25.1\\2.25.3\\2.25.77'], ['2.25.1', '2.25.3']],
     ['a modality among others', ['ModalitiesInStudy=DX'], ['2.25.1']],
+    ['a modality of their series', ['Modality=DX'], ['2.25.1']],
+    ['an attribute of their images', ['InstanceNumber=2'], ['2.25.1']],
     ['what nobody has', ['PatientID=NOBODY'], []],
   ];
   for (const [what, more, expected] of queries)
