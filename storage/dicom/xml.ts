@@ -11,6 +11,8 @@ const GROUPS = ['Alphabetic', 'Ideographic', 'Phonetic'] as const;
 /** PS3.5 6.2.1.1, in the order in which a ^ separates them. */
 const COMPONENTS = ['FamilyName', 'GivenName', 'MiddleName', 'NamePrefix', 'NameSuffix'] as const;
 const REPEATED: ReadonlySet<string> = new Set(['DicomAttribute', 'Value', 'PersonName', 'Item']);
+/** Numbers that a private creator's block may have (PS3.5 7.8.1). */
+const BLOCKS = Array.from({ length: 0xf0 }, (_, index) => (index + 0x10).toString(16).toUpperCase());
 /** Values that numbers skip, in a document: more are no dataset but an attack. */
 const MAX_SKIPPED = 65_536;
 
@@ -164,9 +166,8 @@ function privateTag(dataset: Dataset, tag: string, creator: string, path: string
   const group = tag.slice(0, 4);
   const own = tag.slice(4, 6);
   const taken = (block: string): DicomElement | undefined => dataset[`${group}00${block}`];
-  const blocks = Array.from({ length: 0xf0 }, (_, index) => (index + 0x10).toString(16).toUpperCase());
   const asSaid = own === '00' || (taken(own) !== undefined && creatorOf(taken(own)) !== creator) ? undefined : own;
-  const block = asSaid ?? blocks.find((candidate) => creatorOf(taken(candidate)) === creator) ?? blocks.find((candidate) => taken(candidate) === undefined);
+  const block = asSaid ?? BLOCKS.find((candidate) => creatorOf(taken(candidate)) === creator) ?? BLOCKS.find((candidate) => taken(candidate) === undefined);
   if (block === undefined) throw wrong(`${path}${tag} has no block left for its creator`);
   dataset[`${group}00${block}`] ??= { vr: 'LO', Value: [creator] };
   return `${group}${block}${tag.slice(6)}`;

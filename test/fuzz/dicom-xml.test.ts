@@ -1,8 +1,10 @@
 // Any dataset comes back from XML as it was, and no text, however broken, makes the reader throw anything but its own error.
 import assert from 'node:assert/strict';
+import { XMLParser } from 'fast-xml-parser';
 import fc from 'fast-check';
 import type { Dataset, DicomElement } from '../../storage/dicom/dataset.ts';
 import { datasetXml, parseDatasetXml } from '../../storage/dicom/xml.ts';
+import { parseXml } from '../../storage/dicom/xml-document.ts';
 import { DicomFormatError } from '../../storage/errors.ts';
 import { assertDicomJson } from '../support/dicom-json.ts';
 
@@ -29,6 +31,43 @@ const { dataset: anyDataset } = fc.letrec<{ dataset: Dataset; element: [string, 
   ),
   dataset: fc.array(tie('element'), { maxLength: 6 }).map((elements) => Object.fromEntries(elements)),
 }));
+
+/** An element as it can be written: text and children in any order, some of the text as CDATA, comments between. */
+interface Written {
+  xml: string;
+}
+const words = fc.string({ unit: 'binary', maxLength: 8 }).map((text) => text.replaceAll(/[^\t\n\x20-\ud7ff]/g, ''));
+const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+const { element: anyElement } = fc.letrec<{ element: Written; content: string }>((tie) => ({
+  content: fc.oneof(
+    { depthSize: 'small' },
+    words.map(escaped),
+    words.filter((text) => !text.includes(']]>')).map((text) => `<![CDATA[${text}]]>`),
+    words.filter((text) => !text.includes('-')).map((text) => `<!--${text}-->`),
+    tie('element').map(({ xml }) => xml),
+  ),
+  element: fc.tuple(fc.constantFrom('Value', 'Item', 'x:Item', 'other'), fc.uniqueArray(fc.constantFrom('tag', 'vr', 'number'), { maxLength: 3 }), words, fc.array(tie('content'), { maxLength: 4 }), fc.constantFrom('', ' ', '\n')).map(([tag, attributes, value, content, space]) => {
+    const open = `${tag}${attributes.map((attribute) => ` ${attribute}="${escaped(value).replaceAll('"', '&quot;').replaceAll(/[\t\n]/g, ' ')}"`).join('')}${space}`;
+    return { xml: content.length === 0 ? `<${open}/>` : `<${open}>${content.join('')}</${tag}${space}>` };
+  }),
+}));
+
+describe('any XML document', () => {
+  it('is read as another parser reads it', () => {
+    const repeated = new Set(['Value', 'Item']);
+    const other = new XMLParser({
+      ignoreAttributes: false, attributeNamePrefix: '@', removeNSPrefix: true, parseTagValue: false, trimValues: false, alwaysCreateTextNode: true,
+      isArray: (name, _path, _leaf, attribute) => !attribute && repeated.has(name),
+    });
+    /** One leaves out text that is empty, the other does not. */
+    const plain = (node: unknown): unknown => {
+      if (Array.isArray(node)) return node.map(plain);
+      if (typeof node !== 'object' || node === null) return node;
+      return Object.fromEntries(Object.entries(node).filter(([name, value]) => name !== '#text' || value !== '').map(([name, value]) => [name, plain(value)]).toSorted());
+    };
+    fc.assert(fc.property(anyElement, ({ xml }) => assert.deepEqual(plain(parseXml(xml, repeated)), plain(other.parse(xml)))), { numRuns: 500 });
+  });
+});
 
 describe('DICOM XML of any dataset', function () {
   this.timeout(60_000);
