@@ -1,8 +1,8 @@
 // Rendered documents (PS3.18 8.7.4): reports as HTML, encapsulated documents as what they are.
 import type { Request, Response } from 'express';
-import type { ArchivedInstance } from '../../storage/archive.ts';
+import type { Archive, ArchivedInstance } from '../../storage/archive.ts';
 import { bytesOf, get, items, num, text } from '../../storage/dicom/dataset.ts';
-import { readBulk, readPart10, type Part10 } from '../../storage/dicom/part10.ts';
+import { readBulk, type Part10 } from '../../storage/dicom/part10.ts';
 import { isNotModified } from '../http/conditional.ts';
 import { HttpError } from '../http/errors.ts';
 import { covers } from '../http/header-parameters.ts';
@@ -10,6 +10,7 @@ import { sendBody } from '../http/response-body.ts';
 import type { Wanted } from './accept.ts';
 import { boundaryOf } from './multipart-writer.ts';
 import { CACHE_CONTROL, notModified } from './not-modified.ts';
+import { readKept } from './pixel-content.ts';
 import { reportHtml } from './report-html.ts';
 import { serviceRoot } from './service-root.ts';
 
@@ -27,8 +28,8 @@ interface Document {
 }
 
 /** @throws {HttpError} 406 for an instance that is no document, or is none of the accepted types */
-export async function sendDocument(request: Request, response: Response, instance: ArchivedInstance, wanted: readonly Wanted[]): Promise<void> {
-  const document = documentOf(await readPart10(instance.path, { transferSyntaxUid: instance.transferSyntaxUid }), serviceRoot(request));
+export async function sendDocument(request: Request, response: Response, instance: ArchivedInstance, wanted: readonly Wanted[], archive: Archive): Promise<void> {
+  const document = documentOf(await readKept(instance, { archive }), serviceRoot(request));
   if (!document) throw new HttpError(406, `Instance ${instance.sopInstanceUid} is neither an image nor a document that can be shown.`);
   const accepted = wanted.some(({ form, type }) => form !== 'multipart' && covers({ type, parameters: new Map() }, document.type));
   if (!accepted) throw new HttpError(406, `This instance is rendered as ${document.type}.`);

@@ -29,7 +29,7 @@ export interface RenderRequest extends Rendering {
 }
 export type RenderReply =
   | { status: 'rendered'; picture: Uint8Array }
-  | { status: 'refused'; kind: 'not-analyzable' | 'no-such-frame' | 'bad-region' | 'failed'; message: string };
+  | { status: 'refused'; kind: 'not-analyzable' | 'no-such-frame' | 'bad-region' | 'gone' | 'failed'; message: string };
 
 /** A page of thumbnails for each of a few screens; whoever comes later tries again. */
 const MAX_WAITING = 128;
@@ -43,6 +43,7 @@ const pool = new WorkerPool<RenderRequest, RenderReply>(new URL('render-worker.t
  * @throws {NotAnalyzableError} when it has no pixels, or none that we can decode
  * @throws {HttpError} 400, 404
  * @throws {PoolBusyError}
+ * @throws {Error} with the code ENOENT when the file is not there any more
  */
 export async function renderInWorker(request: RenderRequest, signal?: AbortSignal): Promise<Uint8Array> {
   const reply = await pool.run(() => ({ request, transfer: [] }), signal);
@@ -50,5 +51,5 @@ export async function renderInWorker(request: RenderRequest, signal?: AbortSigna
   if (reply.kind === 'not-analyzable') throw new NotAnalyzableError(reply.message);
   if (reply.kind === 'no-such-frame') throw new HttpError(404, `In this instance ${reply.message}.`);
   if (reply.kind === 'bad-region') throw new HttpError(400, reply.message);
-  throw new Error(reply.message);
+  throw reply.kind === 'gone' ? Object.assign(new Error(reply.message), { code: 'ENOENT' }) : new Error(reply.message);
 }

@@ -63,6 +63,7 @@ function sizeOf({ width, height }: Region, viewport: Rendering['viewport']): { w
 function refusal(error: unknown): RenderReply {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof RegionError) return { status: 'refused', kind: 'bad-region', message };
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { status: 'refused', kind: 'gone', message };
   const cannotBeShown = error instanceof NotAnalyzableError || error instanceof DicomFormatError;
   return { status: 'refused', kind: cannotBeShown ? 'not-analyzable' : 'failed', message };
 }

@@ -1,6 +1,5 @@
 // GET /dicomweb/studies/{study}[/series/{series}[/instances/{instance}[/frames/{frames}]]]/rendered (PS3.18 10.4.1.1.3): images as
 // pictures, alone or as parts; a presentation state as the images that it is for; reports as HTML, documents as they are.
-import { readPart10 } from '../../storage/dicom/part10.ts';
 import type { Request, Response } from 'express';
 import { canDecode } from '../../ai/imaging/decode.ts';
 import { PRESENTATION_STATES } from '../../ai/imaging/rendering/presentation-state.ts';
@@ -12,8 +11,10 @@ import { HttpError } from '../http/errors.ts';
 import { callerSignal, sendBody } from '../http/response-body.ts';
 import { wantedOf, type Wanted } from './accept.ts';
 import { sendDocument } from './document.ts';
+import { isGone, openKept } from './instance-file.ts';
 import { boundaryOf, multipartBody, multipartType, type OutgoingPart } from './multipart-writer.ts';
 import { CACHE_CONTROL, notModified } from './not-modified.ts';
+import { readKept } from './pixel-content.ts';
 import { renderInWorker, type Rendering } from './render-pool.ts';
 import { imageTypeOf, renderingOf, type ImageType } from './rendering-parameters.ts';
 import { instanceAddress, selectInstances } from './selection.ts';
@@ -34,46 +35,47 @@ export async function renderResource(request: Request, response: Response, { arc
   const alone = request.params['instance'] !== undefined;
   const [first] = instances;
   const wanted = wantedOf(request);
-  if (alone && first.frames === 0 && !PRESENTATION_STATES.has(first.sopClassUid)) return sendDocument(request, response, first, wanted);
+  if (alone && first.frames === 0 && !PRESENTATION_STATES.has(first.sopClassUid)) return sendDocument(request, response, first, wanted, archive);
   const { pictures, left } = await picturesOf(instances, alone ? framesOf(request) : undefined, archive);
   const form = chooseForm(wanted, pictures.length, alone && request.params['frames'] === undefined);
   const rendering = renderingOf(request, form.type);
   const status = left > 0 ? 206 : 200;
   const warning = left > 0 ? `299 hilum "${left} of ${instances.length} instances are no images that can be shown, and are left out"` : undefined;
-  if (form.single) return sendPicture(request, response, pictures[0]!, rendering);
+  if (form.single) return sendPicture(request, response, pictures[0]!, rendering, archive);
   const etag = etagOf(pictures, rendering, 'multipart');
   const headers = { ETag: etag, 'Cache-Control': CACHE_CONTROL, Vary: 'Accept', Warning: warning };
   if (isNotModified(request, { etag })) return notModified(response, headers);
   const boundary = boundaryOf(etag, serviceRoot(request));
-  const parts = pictureParts(pictures, rendering, serviceRoot(request), callerSignal(response));
+  const parts = pictureParts(pictures, rendering, serviceRoot(request), archive, callerSignal(response));
   await sendBody(request, response, { status, headers: { ...headers, 'Content-Type': multipartType(form.type, boundary) } }, multipartBody(parts, boundary));
 }
 
 /** One picture as the whole body. @throws {HttpError} 406 where it has no pixels that can be shown */
-export async function sendPicture(request: Request, response: Response, picture: Picture, rendering: Rendering): Promise<void> {
+export async function sendPicture(request: Request, response: Response, picture: Picture, rendering: Rendering, archive: Archive): Promise<void> {
   const etag = etagOf([picture], rendering, 'single');
   const headers = { ETag: etag, 'Cache-Control': CACHE_CONTROL, Vary: 'Accept' };
   if (isNotModified(request, { etag })) return notModified(response, headers);
-  const bytes = await render(picture, rendering, callerSignal(response));
+  const bytes = await render(picture, rendering, archive, callerSignal(response));
   const body = async function* (): AsyncGenerator<Uint8Array> {
     yield bytes;
   };
   await sendBody(request, response, { status: 200, headers: { ...headers, 'Content-Type': rendering.mediaType, 'Content-Length': bytes.length } }, body());
 }
 
-async function render({ instance, frame, presentation }: Picture, rendering: Rendering, signal: AbortSignal): Promise<Uint8Array> {
+async function render({ instance, frame, presentation }: Picture, rendering: Rendering, archive: Archive, signal: AbortSignal): Promise<Uint8Array> {
   const { path, transferSyntaxUid } = instance;
   try {
     return await renderInWorker({ ...rendering, path, transferSyntaxUid, frame, ...(presentation && { presentation: presentation.path }) }, signal);
   } catch (error) {
+    if (isGone(error)) for (const kept of [instance, ...(presentation ? [presentation] : [])]) await (await openKept(kept, archive)).close(); // says what has happened to it
     if (error instanceof NotAnalyzableError) throw new HttpError(406, `Instance ${instance.sopInstanceUid} cannot be shown as an image: ${error.message}.`, {}, { cause: error });
     throw error;
   }
 }
 
-async function* pictureParts(pictures: readonly Picture[], rendering: Rendering, root: string, signal: AbortSignal): AsyncGenerator<{ part: OutgoingPart; body: AsyncIterable<Uint8Array> }> {
+async function* pictureParts(pictures: readonly Picture[], rendering: Rendering, root: string, archive: Archive, signal: AbortSignal): AsyncGenerator<{ part: OutgoingPart; body: AsyncIterable<Uint8Array> }> {
   for (const picture of pictures) {
-    const bytes = await render(picture, rendering, signal);
+    const bytes = await render(picture, rendering, archive, signal);
     const location = `${instanceAddress(root, picture.instance)}${picture.instance.frames > 1 ? `/frames/${picture.frame}` : ''}/rendered`;
     const body = async function* (): AsyncGenerator<Uint8Array> {
       yield bytes;
@@ -102,7 +104,7 @@ async function picturesOf(instances: readonly ArchivedInstance[], frames: readon
 
 /** The images that a presentation state is for, as far as they are here. @throws {HttpError} 404 */
 export async function presented(state: ArchivedInstance, archive: Archive): Promise<Picture[]> {
-  const references = referencedImages((await readPart10(state.path)).dataset);
+  const references = referencedImages((await readKept(state, { archive })).dataset);
   const pictures: Picture[] = [];
   const selection = { studyInstanceUids: [state.studyInstanceUid], sopInstanceUids: references.map(({ sopInstanceUid }) => sopInstanceUid) };
   for await (const instance of archive.select(selection)) {

@@ -23,5 +23,5 @@ export async function renderThumbnail(request: Request, response: Response, { ar
   if (!image) throw new HttpError(404, 'There is no image in it that a thumbnail could be made of.');
   // The middle of a run of frames shows more than its beginning.
   const frame = frames === undefined ? Math.ceil(image.frames / 2) : Number(frames);
-  await sendPicture(request, response, { instance: image, frame }, { viewport: { width: SIDE, height: SIDE }, ...rendering });
+  await sendPicture(request, response, { instance: image, frame }, { viewport: { width: SIDE, height: SIDE }, ...rendering }, archive);
 }

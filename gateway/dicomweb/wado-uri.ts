@@ -28,10 +28,10 @@ export async function retrieveByUri(request: Request, response: Response, option
     const type = isImage ? imageTypeOf(range) : undefined;
     if (type) {
       const rendering = renderingByUri(request, type);
-      return sendPicture(request, response, await pictureOf(request, instance, state, options.archive), rendering);
+      return sendPicture(request, response, await pictureOf(request, instance, state, options.archive), rendering, options.archive);
     }
     const document = !isImage && /^(text|application)\//.test(range.type);
-    if (document) return sendDocument(request, response, instance, [{ form: 'single', type: range.type, transferSyntax: undefined, quality: 1 }]);
+    if (document) return sendDocument(request, response, instance, [{ form: 'single', type: range.type, transferSyntax: undefined, quality: 1 }], options.archive);
   }
   throw new HttpError(406, `This instance is served as ${isImage ? 'image/jpeg, image/png, image/gif' : 'text/html'} or ${DICOM}.`);
 }
