@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { settingsSchema } from '../../config/settings.ts';
-import { text, texts, type Dataset } from '../../storage/dicom/dataset.ts';
+import type { Archive } from '../../storage/archive.ts';
+import { dataset, text, texts, type Dataset } from '../../storage/dicom/dataset.ts';
 import { parseDatasetXml } from '../../storage/dicom/xml.ts';
 import { ArchiveDatabase } from '../support/archive-database.ts';
 import { assertDicomJson } from '../support/dicom-json.ts';
@@ -201,5 +203,58 @@ describe('QIDO-RS', function () {
     assert.equal((await fetch(`${gateway.url}/dicomweb/nothing`, { method: 'PUT' })).status, 404);
     const api = await fetch(`${gateway.url}/api/worklist`, { method: 'OPTIONS' });
     assert.deepEqual([api.status, api.headers.get('allow')], [204, 'GET, HEAD, OPTIONS']);
+  });
+});
+
+describe('a search of QIDO-RS that takes long', function () {
+  this.timeout(20_000);
+  /** Matches without end, a KB each, and how many were asked for. */
+  const endless = () => {
+    const state = { read: 0, ended: false };
+    const search = async function* (): AsyncGenerator<Dataset> {
+      try {
+        for (;;) yield dataset({ StudyInstanceUID: `2.25.${++state.read}`, StudyDescription: 'x'.repeat(1000) });
+      } finally {
+        state.ended = true;
+      }
+    };
+    return { state, archive: { search, select: search, headers: search } as unknown as Archive };
+  };
+  const settings = settingsSchema.parse({ http: { port: 0 }, dicomweb: { maxResults: 1_000_000_000 }, limits: { drainSeconds: 1 } });
+
+  it('goes no further than its caller reads, and ends when the caller leaves', async () => {
+    const { state, archive } = endless();
+    const gateway = await startTestGateway({ archive, settings });
+    try {
+      const stop = new AbortController();
+      const response = await fetch(`${gateway.url}/dicomweb/studies`, { signal: stop.signal });
+      const reader = response.body!.getReader();
+      await reader.read();
+      let before = -1;
+      // What fits into the sockets' buffers is read ahead, and then no more.
+      for (const end = performance.now() + 10_000; before !== state.read && performance.now() < end; await sleep(250)) before = state.read;
+      assert.equal(state.read, before);
+      assert.ok(state.read < 50_000, `${state.read} matches were read for a caller that took none`);
+      stop.abort();
+      for (const end = performance.now() + 5000; !state.ended && performance.now() < end; ) await sleep(20);
+      assert.ok(state.ended);
+    } finally {
+      await gateway.close();
+    }
+  });
+
+  it('breaks the connection where it fails in the middle, so that a part never passes for the whole', async () => {
+    const search = async function* (): AsyncGenerator<Dataset> {
+      for (let number = 1; number < 400; number++) yield dataset({ StudyInstanceUID: `2.25.${number}`, StudyDescription: 'x'.repeat(1000) });
+      throw new Error('the database is gone');
+    };
+    const gateway = await startTestGateway({ archive: { search, select: search, headers: search } as unknown as Archive, settings });
+    try {
+      const response = await fetch(`${gateway.url}/dicomweb/studies`);
+      await assert.rejects(response.text());
+      assert.match(gateway.logged.join(''), /the database is gone/);
+    } finally {
+      await gateway.close();
+    }
   });
 });
