@@ -63,6 +63,8 @@ export interface Study {
   regions: number;
   /** Of the image whose probability counts. */
   severity: Severity | null;
+  /** When the last of it went into the recycle bin. */
+  deletedAt: Date | null;
 }
 
 export const StudyEntity = new EntitySchema<Study>({
@@ -96,6 +98,7 @@ export const StudyEntity = new EntitySchema<Study>({
     positive: { type: 'boolean', nullable: true },
     regions: { type: 'integer', default: 0 },
     severity: { type: 'jsonb', nullable: true },
+    deletedAt: { type: 'timestamptz', nullable: true },
   },
 });
 
