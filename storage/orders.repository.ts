@@ -116,7 +116,7 @@ async function workitemFor(transaction: EntityManager, studyInstanceUid: string,
     `update studies set route = $2, intake = 'receiving', due_at = date_trunc('milliseconds', now()), analysis = 'waiting', reason = null where study_instance_uid = $1`,
     [studyInstanceUid, route],
   );
-  await openWorkitem(transaction, studyInstanceUid, route);
+  await openWorkitem(transaction, studyInstanceUid, route, false);
   await refreshStudy(transaction, studyInstanceUid);
   await close(transaction);
   const opened = await transaction.findOneByOrFail<Workitem>('Workitem', { studyInstanceUid, state: 'waiting' });

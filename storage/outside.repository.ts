@@ -91,6 +91,8 @@ export class OutsideRepository {
           [delivery.sopInstanceUid, delivery.destination, delivery.deadlineAt],
         );
       await refreshStudy(transaction, studyInstanceUid);
+      // The worker's own step has ended; whoever ordered the same has a step as well.
+      await showWorkitems(transaction, studyInstanceUid);
       await enqueue(transaction);
       await notifyStudy(transaction, studyInstanceUid);
     });

@@ -301,8 +301,12 @@ export async function insertResult(transaction: EntityManager, workitem: string,
   await transaction.query('insert into workitem_results (workitem, sop_instance_uid) values ($1, $2) on conflict do nothing', [workitem, result.sopInstanceUid]);
 }
 
-/** Opens the study's next workitem, unless one is open already. @param route null: the study's own; without any, none is opened */
-export async function openWorkitem(transaction: EntityManager, studyInstanceUid: string, route: string | null): Promise<void> {
+/**
+ * Opens the study's next workitem, unless one is open already.
+ * @param route null: the study's own; without any, none is opened
+ * @param show whether it gets a Unified Procedure Step; one that was ordered has the caller's
+ */
+export async function openWorkitem(transaction: EntityManager, studyInstanceUid: string, route: string | null, show = true): Promise<void> {
   const opened: unknown[] = await transaction.query(
     `insert into workitems (study_instance_uid, version, route, state, created_at)
      select $1, (select coalesce(max(version), 0) + 1 from workitems where study_instance_uid = $1), coalesce($2, route), 'waiting', now()
@@ -310,7 +314,7 @@ export async function openWorkitem(transaction: EntityManager, studyInstanceUid:
      on conflict (study_instance_uid) where state = 'waiting' do nothing returning 1`,
     [studyInstanceUid, route],
   );
-  if (opened.length > 0) await showWorkitems(transaction, studyInstanceUid);
+  if (show && opened.length > 0) await showWorkitems(transaction, studyInstanceUid);
 }
 
 /** Intake and analysis of one study take turns: the same lock as indexing. */

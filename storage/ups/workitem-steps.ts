@@ -48,7 +48,8 @@ export async function showWorkitems(transaction: EntityManager, studyInstanceUid
     const shown = steps.filter(({ workitem }) => workitem === facts.id);
     const own = shown.filter(({ origin }) => origin === 'workitem');
     // A worker from outside that gave up has ended its step; who does the work after all does it in one that replaces it.
-    if (facts.state !== 'completed' && own.every(({ state }) => state === 'CANCELED')) await addStep(transaction, facts, own.map(({ uid }) => uid));
+    const isOrdered = shown.length > own.length;
+    if (facts.state !== 'completed' && !isOrdered && own.every(({ state }) => state === 'CANCELED')) await addStep(transaction, facts, own.map(({ uid }) => uid));
     for (const step of shown) if (step.state === 'SCHEDULED' || step.state === 'IN PROGRESS') await showChange(transaction, step, facts);
   }
 }
@@ -65,10 +66,13 @@ async function addStep(transaction: EntityManager, facts: WorkitemFacts, replace
 async function showChange(transaction: EntityManager, step: StepRow, facts: WorkitemFacts): Promise<void> {
   if (step.performer === 'outside' && facts.worker === 'outside' && facts.state !== 'completed') return;
   const shown = { ...step.dataset, ...stepOf(facts, step.origin === 'order') };
-  const events: StepEvent[] = [];
+  const state = text(shown, 'ProcedureStepState');
+  // Nobody is told of a step that ended without having begun (PS3.4 table CC.1.1-2).
+  const begun = step.state === 'SCHEDULED' && (state === 'COMPLETED' || state === 'CANCELED');
+  const events: StepEvent[] = begun ? [stateReport({ ...shown, ...dataset({ ProcedureStepState: 'IN PROGRESS' }) })] : [];
   const changed = (keyword: string): boolean => text(shown, keyword) !== text(step.dataset, keyword);
   if (changed('ProcedureStepState') || changed('InputReadinessState')) events.push(stateReport(shown));
-  if (text(shown, 'ProcedureStepState') === 'IN PROGRESS' && JSON.stringify(progressOf(shown)) !== JSON.stringify(progressOf(step.dataset))) events.push(progressReport(shown));
+  if (state === 'IN PROGRESS' && JSON.stringify(progressOf(shown)) !== JSON.stringify(progressOf(step.dataset))) events.push(progressReport(shown));
   if (events.length === 0) return;
   const ours = facts.state === 'waiting' || facts.worker === 'outside' ? {} : { performer: 'hilum' as const };
   await applyChange(transaction, step, { dataset: shown, events, ...ours });

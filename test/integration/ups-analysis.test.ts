@@ -254,6 +254,25 @@ describe('AI workitems as Unified Procedure Steps', function () {
       assert.equal(((await found.json()) as Dataset[]).length, 1);
     });
 
+    it('end the order of whoever asked for the same analysis, too', async () => {
+      const uid = await send('both', { Modality: 'DX' });
+      const step = await published(uid);
+      const ordered = await order(uid);
+      await waitFor(async () => (await client.search(`SOPInstanceUID=${ordered}`)).length === 1, 'the order');
+      await client.subscribe(ordered, 'BOTH');
+      const watch = await client.listen('BOTH');
+      await client.state(uidOf(step), 'IN PROGRESS', TRANSACTION);
+      const path = join(folder.path, 'both.dcm');
+      const sopInstanceUid = deriveUid('2.25', 'report of both');
+      await writeFile(path, report(uid, sopInstanceUid, ['111241', 'All algorithms succeeded; without findings'], 7));
+      assert.equal((await stowRequest(gateway.api, [path])).status, 200);
+      await finish(uidOf(step), [dataset({ TypeOfInstances: 'DICOM', StudyInstanceUID: uid, SeriesInstanceUID: `${sopInstanceUid}.1`, ReferencedSOPSequence: [dataset({ ReferencedSOPClassUID: '1.2.840.10008.5.1.4.1.1.88.33', ReferencedSOPInstanceUID: sopInstanceUid })] })]);
+      const done = await client.reached(ordered, 'COMPLETED');
+      assert.deepEqual(outputsOf(done).flatMap((output) => items(output, 'ReferencedSOPSequence')).map((reference) => text(reference, 'ReferencedSOPInstanceUID')), [sopInstanceUid]);
+      assert.deepEqual((await watch.wait(ordered, 3)).filter((event) => !event.startsWith('progress')), ['SCHEDULED READY', 'IN PROGRESS READY', 'COMPLETED READY']);
+      await watch.close();
+    });
+
     it('stand as unknown, not as negative, where the worker says nothing that can be read', async () => {
       const uid = await send('mute', { Modality: 'DX' });
       const step = await published(uid);
