@@ -11,9 +11,14 @@ import { planSelection, type ObjectRow } from './query/selection.ts';
 const PAGE = 500;
 const PAGE_OF_HEADERS = 100;
 
+/** Connections that searches and retrieves have together: as many stay for intake, the pipeline and the worklist. */
+const QUESTIONS_AT_ONCE = 6;
+
 export class StoredArchive implements Archive {
   readonly #dataSource: DataSource;
   readonly #blobs: Pick<BlobStore, 'path'>;
+  #asking = 0;
+  readonly #waiting: (() => void)[] = [];
 
   constructor(dataSource: DataSource, blobs: Pick<BlobStore, 'path'>) {
     this.#dataSource = dataSource;
@@ -27,7 +32,7 @@ export class StoredArchive implements Archive {
     for (let after: unknown[] | undefined; left > 0; offset = 0) {
       const size = Math.min(left, plan.pageSize);
       const { sql, parameters } = plan.page(after, size, offset);
-      const rows: Record<string, unknown>[] = await this.#dataSource.query(sql, parameters);
+      const rows: Record<string, unknown>[] = await this.#ask(sql, parameters);
       for (const row of rows) yield plan.dataset(row);
       if (rows.length < size) return;
       left -= rows.length;
@@ -48,10 +53,24 @@ export class StoredArchive implements Archive {
     const plan = planSelection(selection, withHeaders);
     for (let after: ObjectRow | undefined; plan; ) {
       const { sql, parameters } = plan(after, size);
-      const rows: ObjectRow[] = await this.#dataSource.query(sql, parameters);
+      const rows: ObjectRow[] = await this.#ask(sql, parameters);
       yield* rows;
       if (rows.length < size) return;
       after = rows.at(-1);
+    }
+  }
+
+  /** Waits its turn; a page takes milliseconds, unless it is searched for by what has no index. */
+  async #ask<T>(sql: string, parameters: unknown[]): Promise<T[]> {
+    if (this.#asking >= QUESTIONS_AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#asking += 1;
+    try {
+      return await this.#dataSource.query(sql, parameters);
+    } finally {
+      // The next one takes over the turn.
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#asking -= 1;
     }
   }
 

@@ -72,8 +72,8 @@ export function matchText(column: string, vr: string, values: readonly string[],
 function matchNumber(value: string, values: readonly string[], parameters: Parameters): string {
   const wanted = values.flatMap((each) => {
     const text = each.trim();
-    const number = Number(text);
-    return [JSON.stringify(text), ...(text !== '' && Number.isFinite(number) ? [String(number)] : [])];
+    const number = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
+    return [...(/^[ -~]*$/.test(text) ? [JSON.stringify(text)] : []), ...(Number.isFinite(number) ? [String(number)] : [])];
   });
   return `${value} = any(${parameters.add(wanted, 'text[]')}::jsonb[])`;
 }

@@ -14,7 +14,10 @@ export class Parameters {
 
   /** @param type in Postgres, where it does not follow from the place @returns how the statement names the value */
   add(value: unknown, type?: string): string {
-    this.values.push(value);
+    this.values.push(Array.isArray(value) ? value.map(storable) : storable(value));
     return `$${this.values.length}${type ? `::${type}` : ''}`;
   }
 }
+
+/** Postgres takes no NUL; neither is there one in what it holds, so that such a key finds nothing. */
+const storable = (value: unknown): unknown => (typeof value === 'string' ? value.replaceAll('\0', '\ufffd') : value);

@@ -10,12 +10,12 @@ const ESCAPED = /[\\%_]/g;
 
 /** For LIKE. What LIKE takes for wildcards, and DICOM does not, is escaped. */
 export function likePattern(value: string): string {
-  return value.replace(ESCAPED, '\\$&').replaceAll('*', '%').replaceAll('?', '_');
+  return value.replace(ESCAPED, '\\$&').replace(/\*+/g, '%').replaceAll('?', '_');
 }
 
 /** For `~`, where a wildcard must not reach beyond one component group of a name. */
 export function groupPattern(value: string): string {
-  return regexText(value).replaceAll('\\*', '[^=]*').replaceAll('\\?', '[^=]');
+  return regexText(value).replace(/(\\\*)+/g, '[^=]*').replaceAll('\\?', '[^=]');
 }
 
 /** Text as a regular expression of Postgres that matches itself. */

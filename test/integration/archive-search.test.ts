@@ -170,7 +170,7 @@ describe('a search of the archive', function () {
 
   it('holds no connection for who reads slowly, or leaves', async () => {
     const begun = Array.from({ length: 40 }, () => database.archive.search({ level: 'instance', keys: [key('StudyInstanceUID', '1.6')], include: [] }));
-    for (const search of begun) assert.equal((await search.next()).done, false);
+    for (const { done } of await Promise.all(begun.map((search) => search.next()))) assert.equal(done, false);
     assert.deepEqual(await studies(key('PatientID', 'M1')), ['1.1']);
     for (const search of begun) await search.return();
   });
