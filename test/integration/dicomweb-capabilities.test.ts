@@ -7,6 +7,13 @@ import { openApi } from '../../gateway/http/openapi.ts';
 import { parseXml, type XmlElement } from '../../storage/dicom/xml-document.ts';
 import { startTestGateway, type TestGateway } from '../support/http-gateway.ts';
 
+interface Operation {
+  operationId?: string;
+  summary?: string;
+  parameters?: { name: string; in: string; required?: boolean }[];
+  responses?: object;
+}
+
 const REPEATED = new Set(['resource', 'method', 'param', 'response', 'representation']);
 
 describe('Retrieve Capabilities', () => {
@@ -62,5 +69,19 @@ describe('the OpenAPI description', () => {
     assert.ok(served.length > 20, 'the routes were found');
     assert.deepEqual(served.filter((one) => !described.has(one)).toSorted(), []);
     assert.deepEqual([...described].filter((one) => !served.includes(one)).toSorted(), []);
+  });
+
+  it('declares each part of an address that varies, says what may come back, and names the DICOMweb operations, each once', () => {
+    const operations = Object.entries<Record<string, Operation>>(openApi('').paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ where: `${method} ${path}`, path, operation })));
+    for (const { where, path, operation } of operations) {
+      const varying = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+      const declared = (operation.parameters ?? []).filter((parameter) => parameter.in === 'path');
+      assert.deepEqual(declared.map(({ name }) => name).toSorted(), varying.toSorted(), where);
+      assert.ok(declared.every(({ required }) => required), where);
+      assert.ok(Object.keys(operation.responses ?? {}).length > 0 && operation.summary, where);
+    }
+    const names = operations.filter(({ path }) => path.startsWith('/dicomweb/')).map(({ operation }) => operation.operationId);
+    assert.ok(names.every((name) => name !== undefined));
+    assert.equal(new Set(names).size, names.length, names.filter((name, at) => names.indexOf(name) !== at).join());
   });
 });
