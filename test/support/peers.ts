@@ -25,6 +25,7 @@ const PACKAGES: Record<string, string> = {
   dcmodify: 'dcmtk',
   dsrdump: 'dcmtk',
   dcm2pnm: 'dcmtk',
+  dcmp2pgm: 'dcmtk',
   dciodvfy: 'dicom3tools',
   Orthanc: 'orthanc',
   gdcmconv: 'libgdcm-tools',
