@@ -103,6 +103,17 @@ describe("Orthanc's DICOMweb", function () {
     assert.equal(response.status, 400);
   }
 
+  it("is read by Python's own readers of multipart and XML where it is XML", async () => {
+    const path = join(folder.path, 'answer.mime');
+    for (const [address, parts] of [['/instances?includefield=all', 3], [`/studies/${STUDY}/metadata`, 3], ['/studies', 1]] as const) {
+      const response = await hilum(address, { accept: 'multipart/related; type="application/dicom+xml"' });
+      await writeFile(path, Buffer.concat([Buffer.from(`Content-Type: ${response.headers.get('content-type')}\r\n\r\n`), Buffer.from(await response.arrayBuffer())]));
+      const script = 'import email, sys\nimport xml.etree.ElementTree as ET\nns = "{http://dicom.nema.org/PS3.19/models/NativeDICOM}"\nfor part in email.message_from_binary_file(open(sys.argv[1], "rb")).get_payload():\n  root = ET.fromstring(part.get_payload(decode=True))\n  print(part.get_content_type(), root.tag == ns + "NativeDicomModel", root.find(f"{ns}DicomAttribute[@keyword=\'PatientName\']/{ns}PersonName/{ns}Ideographic/{ns}FamilyName").text)\n';
+      const lines = execFileSync('/usr/bin/python3', ['-c', script, path], { encoding: 'utf8' }).trim().split('\n');
+      assert.deepEqual(lines, Array.from({ length: parts }, () => 'application/dicom+xml True 山田'));
+    }
+  });
+
   it('is read by pydicom, as is everything that we answer in JSON', async () => {
     const bodies: Dataset[] = [];
     for (const path of ['/studies?includefield=all', '/series?includefield=all', '/instances?includefield=all', `/studies/${STUDY}/metadata`]) bodies.push(...assertDicomJson(await (await hilum(path)).text()));
