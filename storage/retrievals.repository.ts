@@ -5,6 +5,8 @@ import type { Dataset } from './dicom/dataset.ts';
 
 /** `prior`: an earlier study of a patient, not to be analysed. `find-priors`: to ask for those of this study, each then a row of its own. */
 export type RetrievalPurpose = 'study' | 'prior' | 'find-priors';
+/** Who wanted it: a person at a command or over the API, or the gateway itself. */
+export type RequestedBy = 'command' | 'api' | 'watch' | 'priors' | 'route';
 export type RetrievalState = 'waiting' | 'running' | 'completed' | 'failed';
 
 export interface Retrieval {
@@ -14,8 +16,7 @@ export interface Retrieval {
   purpose: RetrievalPurpose;
   /** Study Instance UID of the study whose prior it is. */
   priorTo: string | null;
-  /** Who wanted it: watch, command, api, route, … */
-  requestedBy: string;
+  requestedBy: RequestedBy;
   state: RetrievalState;
   attempts: number;
   /** Of the last try that failed, or why instances were refused for good. */
@@ -50,6 +51,7 @@ const COLUMNS = `id, source, study_instance_uid as "studyInstanceUid", purpose, 
   last_error as "lastError", instances, fetched, refused, requested_at as "requestedAt", next_attempt_at as "nextAttemptAt", deadline_at as "deadlineAt",
   finished_at as "finishedAt"`;
 
+const KEEP = `interval '90 days'`;
 /** C-STOREs of a C-MOVE may be indexed somewhat after it has ended. */
 const MOVED_LATELY = `interval '1 hour'`;
 
@@ -141,16 +143,24 @@ export class RetrievalsRepository {
     await this.#dataSource.query(`update retrievals set state = 'waiting' where id = $1 and state = 'running'`, [id]);
   }
 
+  /** What ended long ago is of no more interest. */
+  async forget(): Promise<void> {
+    await this.#dataSource.query(`delete from retrievals where finished_at < now() - ${KEEP}`);
+  }
+
   async summary(): Promise<{ source: string; purpose: RetrievalPurpose; state: RetrievalState; count: number }[]> {
     return this.#dataSource.query('select source, purpose, state, count(*)::int from retrievals group by source, purpose, state order by source, purpose, state');
   }
 
-  /** SOP Instance UIDs of a study that are here: whatever was received, and results of our own, which a source may have got from us. */
-  async known(studyInstanceUid: string): Promise<Set<string>> {
+  /**
+   * SOP Instance UIDs of a study that are here: whatever was received, and results of our own, which a source may have got from us.
+   * @param deleted those in the recycle bin as well: what a person has thrown away comes back only when a person asks for it
+   */
+  async known(studyInstanceUid: string, deleted: boolean): Promise<Set<string>> {
     const rows: { uid: string }[] = await this.#dataSource.query(
-      `select sop_instance_uid as uid from instances where study_instance_uid = $1 and current
-       union select sop_instance_uid from results where study_instance_uid = $1 and deleted_at is null`,
-      [studyInstanceUid],
+      `select sop_instance_uid as uid from instances where study_instance_uid = $1 and (current or ($2 and deleted_at is not null))
+       union select sop_instance_uid from results where study_instance_uid = $1 and (deleted_at is null or $2)`,
+      [studyInstanceUid, deleted],
     );
     return new Set(rows.map(({ uid }) => uid));
   }
@@ -181,7 +191,8 @@ export async function requestRetrieval(transaction: EntityManager, request: Retr
     `insert into retrievals (source, study_instance_uid, purpose, prior_to, requested_by, state, requested_at, next_attempt_at, deadline_at)
      values ($1, $2, $3, $4, $5, 'waiting', now(), now(), now() + make_interval(secs => $6))
      on conflict (source, study_instance_uid, purpose) where state in ('waiting', 'running')
-       do update set next_attempt_at = now(), deadline_at = greatest(retrievals.deadline_at, excluded.deadline_at)
+       do update set next_attempt_at = now(), deadline_at = greatest(retrievals.deadline_at, excluded.deadline_at),
+         requested_by = case when excluded.requested_by in ('command', 'api') then excluded.requested_by else retrievals.requested_by end
      returning ${COLUMNS}`,
     [request.source, request.studyInstanceUid, request.purpose, request.priorTo ?? null, request.requestedBy, request.hours * 3600],
   );

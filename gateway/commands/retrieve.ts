@@ -81,7 +81,7 @@ async function ask(studies: string[], source: Source, settings: LoadedSettings, 
       const sources = new Sources({ settings: () => settings, dataSource, queue, repository: new IntakeRepository(dataSource), log });
       const asked: string[] = [];
       for (const studyInstanceUid of studies) {
-        const common = { source: source.name, studyInstanceUid, requestedBy: 'command', hours: source.retry.hours };
+        const common = { source: source.name, studyInstanceUid, requestedBy: 'command' as const, hours: source.retry.hours };
         asked.push((await sources.request({ ...common, purpose: prior ? 'prior' : 'study' })).id);
         if (priors) asked.push((await sources.request({ ...common, purpose: 'find-priors' })).id);
       }

@@ -53,6 +53,7 @@ export async function fetchDue(sourceName: string, options: FetchOptions, signal
       await client.close();
     }
   }
+  await retrievals.forget();
   const next = await retrievals.nextDue(sourceName);
   if (next && !signal.aborted) await queue.send('fetch', { source: sourceName }, { startAfter: next });
 }
@@ -75,10 +76,11 @@ async function perform(retrieval: Retrieval, source: Source, client: SourceClien
 }
 
 /** @throws {SourceUnavailable} where not all has come */
-async function fetchStudy({ studyInstanceUid, purpose }: Retrieval, client: SourceClient, { retrievals, receiver, log }: FetchOptions, signal: AbortSignal): Promise<RetrievalCounts> {
+async function fetchStudy({ studyInstanceUid, purpose, requestedBy }: Retrieval, client: SourceClient, { retrievals, receiver, log }: FetchOptions, signal: AbortSignal): Promise<RetrievalCounts> {
   const listed = await client.list(studyInstanceUid, signal);
   if (listed.length === 0) throw new HopelessError('the source has no such study');
-  const here = await retrievals.known(studyInstanceUid);
+  const known = (): Promise<Set<string>> => retrievals.known(studyInstanceUid, requestedBy !== 'command' && requestedBy !== 'api');
+  const here = await known();
   const missing = listed.filter(({ sopInstanceUid }) => !here.has(sopInstanceUid));
   const arrivals = new Arrivals(receiver, purpose === 'prior' ? 'prior' : undefined);
   if (missing.length === 0) return { instances: listed.length, fetched: 0, refused: 0, detail: null };
@@ -86,7 +88,7 @@ async function fetchStudy({ studyInstanceUid, purpose }: Retrieval, client: Sour
   log.debug({ instances: listed.length, missing: missing.length, requests: parts.length }, 'fetching');
   const sent = await client.fetch({ studyInstanceUid, parts, listed: missing }, arrivals, signal);
   const { reason } = arrivals.full;
-  const left = await waitForIndex(missing, Math.min(missing.length, client.arrival === 'here' ? arrivals.taken : sent), () => retrievals.known(studyInstanceUid), signal);
+  const left = await waitForIndex(missing, Math.min(missing.length, client.arrival === 'here' ? arrivals.taken : sent), known, signal);
   const fetched = missing.length - left;
   if (arrivals.full.aborted) throw new SourceUnavailable(`fetched ${fetched} of ${missing.length} instances: ${(reason as Error).message}`);
   if (left > arrivals.refused) throw new SourceUnavailable(`${fetched} of ${missing.length} instances have come${whyNot(client, fetched, sent, arrivals)}`);

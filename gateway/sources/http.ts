@@ -29,7 +29,7 @@ export interface RetrievalSource {
 export async function requestRetrieve(request: Request, response: Response, retrievals: RetrievalSource): Promise<void> {
   const { source: name, studyInstanceUid, purpose, priors } = wanted.parse(await readJson(request, response));
   const source = sourceNamed(retrievals.sources(), name);
-  const common = { source: name, studyInstanceUid, requestedBy: 'api', hours: source.retry.hours };
+  const common = { source: name, studyInstanceUid, requestedBy: 'api' as const, hours: source.retry.hours };
   const retrieval = await retrievals.request({ ...common, purpose });
   if (priors) await retrievals.request({ ...common, purpose: 'find-priors' });
   response.status(202).set('Location', `/api/retrieve/${retrieval.id}`).json(answerOf(retrieval));

@@ -1,7 +1,7 @@
 // What /metrics tells of sources. Labels are names from the settings, never patients or studies.
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { RetrievalsRepository } from '../../storage/retrievals.repository.ts';
-import type { WatchesRepository } from '../../storage/watches.repository.ts';
+import type { WatchesRepository, WatchState } from '../../storage/watches.repository.ts';
 import type { FetchOptions } from './fetch.ts';
 import type { WatchOptions } from './watch.ts';
 
@@ -10,8 +10,12 @@ export interface SourceMetrics {
   onRound: NonNullable<WatchOptions['onRound']>;
 }
 
-/** While Postgres is away, what needs it is left out. */
-export function sourceMetrics(registry: Registry, retrievals: RetrievalsRepository, watches: WatchesRepository): SourceMetrics {
+/**
+ * While Postgres is away, what needs it is left out.
+ * @param watched the names of the sources that the settings watch now
+ */
+export function sourceMetrics(registry: Registry, retrievals: RetrievalsRepository, watches: WatchesRepository, watched: () => readonly string[]): SourceMetrics {
+  const states = async (): Promise<WatchState[]> => (await watches.states().catch(() => [])).filter(({ source }) => watched().includes(source));
   const registers = [registry];
   const tries = new Counter({ name: 'hilum_fetch_tries_total', help: 'Tries to fetch a study from a source, by outcome', labelNames: ['source', 'outcome'], registers });
   const instances = new Counter({ name: 'hilum_fetched_instances_total', help: 'Instances fetched from a source', labelNames: ['source'], registers });
@@ -28,14 +32,14 @@ export function sourceMetrics(registry: Registry, retrievals: RetrievalsReposito
     name: 'hilum_watch_failures', help: 'Rounds of a watch in a row that failed; 0: the source answers', labelNames: ['source'], registers,
     async collect() {
       this.reset();
-      for (const { source, failures } of await watches.states().catch(() => [])) this.set({ source }, failures);
+      for (const { source, failures } of await states()) this.set({ source }, failures);
     },
   });
   new Gauge({
     name: 'hilum_watch_last_answer_timestamp_seconds', help: 'When a watched source last answered a whole round', labelNames: ['source'], registers,
     async collect() {
       this.reset();
-      for (const { source, lastAnswerAt } of await watches.states().catch(() => [])) if (lastAnswerAt) this.set({ source }, lastAnswerAt.getTime() / 1000);
+      for (const { source, lastAnswerAt } of await states()) if (lastAnswerAt) this.set({ source }, lastAnswerAt.getTime() / 1000);
     },
   });
   return {

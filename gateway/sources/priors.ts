@@ -40,7 +40,7 @@ export async function findPriors({ studyInstanceUid }: Retrieval, source: Source
     const contradiction = contradictionOf(patient, candidate);
     if (contradiction) log.warn({ prior: uid, reason: contradiction }, 'not fetched as a prior: it may be of another patient');
     else if (await isOfKind(candidate, source, client, signal)) {
-      const request = { source: source.name, studyInstanceUid: uid, purpose: 'prior' as const, priorTo: studyInstanceUid, requestedBy: 'priors', hours: source.retry.hours };
+      const request = { source: source.name, studyInstanceUid: uid, purpose: 'prior' as const, priorTo: studyInstanceUid, requestedBy: 'priors' as const, hours: source.retry.hours };
       await retrievals.request(request, (transaction) => queue.send('fetch', { source: source.name }, { transaction }));
       asked += 1;
     }

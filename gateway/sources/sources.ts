@@ -59,7 +59,7 @@ export class Sources implements RetrievalSource {
    */
   async serve(receiver: InstanceReceiver, registry: Registry): Promise<{ changed(): Promise<void>; stop(): Promise<void> }> {
     const { settings, queue, log } = this.#options;
-    const { onFetch, onRound } = sourceMetrics(registry, this.#retrievals, this.#watches);
+    const { onFetch, onRound } = sourceMetrics(registry, this.#retrievals, this.#watches, () => settings().sources.filter(({ watch }) => watch).map(({ name }) => name));
     const options = {
       settings, queue, retrievals: this.#retrievals, receiver, onFetch,
       promote: (study: string) => promoteStudy(study, this.#options),
@@ -86,7 +86,7 @@ export class Sources implements RetrievalSource {
     for (const { name, priors, retry } of settings().sources) {
       if (!priors.automatic) continue;
       await queue.addSource(name);
-      const request = { source: name, studyInstanceUid, purpose: 'find-priors' as const, requestedBy: 'route', hours: retry.hours };
+      const request = { source: name, studyInstanceUid, purpose: 'find-priors' as const, requestedBy: 'route' as const, hours: retry.hours };
       await this.#retrievals.requestForRouted(request, (transaction) => queue.send('fetch', { source: name }, { transaction }));
     }
   }

@@ -11,7 +11,8 @@ import { watchOnce, type WatchOptions } from '../../gateway/sources/watch.ts';
 import { IntakeRepository } from '../../storage/intake.repository.ts';
 import { IntakeRefusal } from '../../storage/errors.ts';
 import { texts } from '../../storage/dicom/dataset.ts';
-import { RetrievalsRepository, type Retrieval, type RetrievalPurpose } from '../../storage/retrievals.repository.ts';
+import { RecycleRepository } from '../../storage/recycle.repository.ts';
+import { RetrievalsRepository, type RequestedBy, type Retrieval, type RetrievalPurpose } from '../../storage/retrievals.repository.ts';
 import { WatchesRepository } from '../../storage/watches.repository.ts';
 import { studyFiles } from '../support/archive-studies.ts';
 import { silent } from '../support/dimse.ts';
@@ -75,8 +76,8 @@ describe('fetching from a source', function () {
     };
   }
 
-  async function ask(purpose: RetrievalPurpose = 'study', hours = 1): Promise<string> {
-    return (await retrievals.request({ source: 'archive', studyInstanceUid: study, purpose, requestedBy: 'test', hours }, async () => undefined)).id;
+  async function ask(purpose: RetrievalPurpose = 'study', hours = 1, requestedBy: RequestedBy = 'command'): Promise<string> {
+    return (await retrievals.request({ source: 'archive', studyInstanceUid: study, purpose, requestedBy, hours }, async () => undefined)).id;
   }
 
   /** What is due now, once; a failure is due again at once, and is taken off so that a test can look. */
@@ -92,7 +93,7 @@ describe('fetching from a source', function () {
 
   const put = (series: number[], values: Record<string, unknown> = {}): void => void archive.instances.push(...studyFiles({ studyInstanceUid: study, series, values }));
   const commands = (): string[] => archive.asked.map(({ command }) => command);
-  const here = async (): Promise<number> => (await retrievals.known(study)).size;
+  const here = async (): Promise<number> => (await retrievals.known(study, false)).size;
 
   it('says why a source refused, in its own words, and tries again', async () => {
     archive.script.refuse = { status: 0xa700, errorComment: 'the archive is being moved' };
@@ -144,6 +145,14 @@ describe('fetching from a source', function () {
     archive.asked.length = 0;
     assert.equal((await tryOnce(await ask())).state, 'completed');
     assert.deepEqual(commands(), ['find', 'find']);
+  });
+
+  it('brings back what was deleted when a person asks for it, and not for a watch', async () => {
+    put([2]);
+    await tryOnce(await ask());
+    await new RecycleRepository(pipeline.dataSource).delete({ studyInstanceUid: study }, { requestedBy: 'test' }, async () => undefined);
+    assert.deepEqual([(await tryOnce(await ask('study', 1, 'watch'))).state, await here()], ['completed', 0]);
+    assert.deepEqual([(await tryOnce(await ask())).state, await here()], ['completed', 2]);
   });
 
   it('is done with a study of which intake refuses an instance for good, and says why', async () => {
