@@ -80,11 +80,8 @@ export async function refuseUnauthorized({ message, log, respond }: ServiceCall)
   await message.dataset?.discard();
   const name = commandName(message.command.commandField);
   log.warn({ command: name }, 'the settings do not allow this peer what it asks for');
-  await respond(refused(NOT_AUTHORIZED, `the settings of the gateway do not allow you ${name}`));
+  await respond(refused(STATUS.notAuthorized, `the settings of the gateway do not allow you ${name}`));
 }
-
-/** Refused: Not Authorized (PS3.7 C.4.1). */
-const NOT_AUTHORIZED = 0x0124;
 
 const NAMES: Record<number, string> = {
   [COMMAND.storeRq]: 'C-STORE',

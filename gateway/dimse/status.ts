@@ -8,6 +8,8 @@ export const STATUS = {
   processingFailure: 0x0110,
   invalidSopInstance: 0x0117,
   sopClassNotSupported: 0x0122,
+  /** The settings do not let this peer ask for that. */
+  notAuthorized: 0x0124,
   unrecognizedOperation: 0x0211,
   outOfResources: 0xa700,
   dataSetDoesNotMatchSopClass: 0xa900,
