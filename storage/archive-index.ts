@@ -18,11 +18,13 @@ export interface ArchivedRow {
 export async function archiveInstance(transaction: EntityManager, row: ArchivedRow, describes: boolean, seenIn: readonly string[]): Promise<void> {
   const { id, studyInstanceUid } = row;
   const isFirst = seenIn.length === 0;
+  // Most images say the same of their study: then not even a row is made, with all that follows from its attributes.
   await transaction.query(
-    `insert into archive_studies (study_instance_uid, attributes) select study_instance_uid, dicom_study_attributes(header) from instances where id = $1
+    `insert into archive_studies (study_instance_uid, attributes)
+     select study_instance_uid, said from instances cross join lateral dicom_study_attributes(header) as said
+     where id = $1 and not exists (select from archive_studies as known where known.study_instance_uid = instances.study_instance_uid and (not $2 or attributes = said))
      on conflict (study_instance_uid) do update set attributes = excluded.attributes
-     where $2 and archive_studies.attributes <> excluded.attributes
-       and not exists (select from studies where studies.study_instance_uid = excluded.study_instance_uid and conflict is not null)`,
+     where not exists (select from studies where studies.study_instance_uid = excluded.study_instance_uid and conflict is not null)`,
     [id, describes],
   );
   // What one image of a series says counts for it until another image says otherwise; a new version takes back what it lacks.
