@@ -37,11 +37,14 @@ export async function renderResource(request: Request, response: Response, { arc
   const wanted = wantedOf(request);
   if (alone && first.frames === 0 && !PRESENTATION_STATES.has(first.sopClassUid)) return sendDocument(request, response, first, wanted, archive);
   const { pictures, left } = await picturesOf(instances, alone ? framesOf(request) : undefined, archive);
-  const form = chooseForm(wanted, pictures.length, alone && request.params['frames'] === undefined);
+  const form = chooseForm(wanted, pictures.length, request.params['frames'] !== undefined ? 'frames' : alone ? 'instance' : 'several');
   const rendering = renderingOf(request, form.type);
   const status = left > 0 ? 206 : 200;
   const warning = left > 0 ? `299 hilum "${left} of ${instances.length} instances are no images that can be shown, and are left out"` : undefined;
-  if (form.single) return sendPicture(request, response, pictures[0]!, rendering, archive);
+  if (form.single) {
+    if (pictures.length > 1) response.setHeader('Warning', `299 hilum "the first of ${pictures.length} pictures; multipart/related has them all"`);
+    return sendPicture(request, response, pictures[0]!, rendering, archive);
+  }
   const etag = etagOf(pictures, rendering, 'multipart');
   const headers = { ETag: etag, 'Cache-Control': CACHE_CONTROL, Vary: 'Accept', Warning: warning };
   if (isNotModified(request, { etag })) return notModified(response, headers);
@@ -130,14 +133,15 @@ function framesOf(request: Request): number[] | undefined {
 }
 
 /**
- * A picture alone, or all as parts (PS3.18 8.7.4, 8.7.5): of one instance the first, where one is asked for.
+ * A picture alone, or all as parts (PS3.18 8.7.4, 8.7.5). Whoever takes nothing but an image, as the image element of a page does,
+ * gets the first of many; but not of frames that were listed.
  * @throws {HttpError} 406
  */
-function chooseForm(wanted: readonly Wanted[], pictures: number, instance: boolean): { type: ImageType; single: boolean } {
+function chooseForm(wanted: readonly Wanted[], pictures: number, of: 'frames' | 'instance' | 'several'): { type: ImageType; single: boolean } {
   for (const { form, type: range } of wanted) {
     const type = imageTypeOf({ type: range });
     if (!type) continue;
-    if (form !== 'multipart' && (pictures === 1 || instance)) return { type, single: true };
+    if (form !== 'multipart' && (pictures === 1 || of === 'instance' || (of === 'several' && form === 'single'))) return { type, single: true };
     if (form !== 'single') return { type, single: false };
   }
   const types = 'image/jpeg, image/png or image/gif';
