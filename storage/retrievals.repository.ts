@@ -5,8 +5,15 @@ import type { Dataset } from './dicom/dataset.ts';
 
 /** `prior`: an earlier study of a patient, not to be analysed. `find-priors`: to ask for those of this study, each then a row of its own. */
 export type RetrievalPurpose = 'study' | 'prior' | 'find-priors';
-/** Who wanted it: a person at a command or over the API, or the gateway itself. */
-export type RequestedBy = 'command' | 'api' | 'watch' | 'priors' | 'route';
+/** Who wanted it: somebody at a command, over the API or by an order (UPS), or the gateway itself. */
+export type RequestedBy = 'command' | 'api' | 'order' | OwnRequest;
+type OwnRequest = (typeof OWN_REQUESTS)[number];
+const OWN_REQUESTS = ['watch', 'priors', 'route'] as const;
+
+export function isOwnRequest(requestedBy: RequestedBy): boolean {
+  return (OWN_REQUESTS as readonly string[]).includes(requestedBy);
+}
+
 export type RetrievalState = 'waiting' | 'running' | 'completed' | 'failed';
 
 export interface Retrieval {
@@ -192,9 +199,9 @@ export async function requestRetrieval(transaction: EntityManager, request: Retr
      values ($1, $2, $3, $4, $5, 'waiting', now(), now(), now() + make_interval(secs => $6))
      on conflict (source, study_instance_uid, purpose) where state in ('waiting', 'running')
        do update set next_attempt_at = now(), deadline_at = greatest(retrievals.deadline_at, excluded.deadline_at),
-         requested_by = case when excluded.requested_by in ('command', 'api') then excluded.requested_by else retrievals.requested_by end
+         requested_by = case when excluded.requested_by = any($7) then retrievals.requested_by else excluded.requested_by end
      returning ${COLUMNS}`,
-    [request.source, request.studyInstanceUid, request.purpose, request.priorTo ?? null, request.requestedBy, request.hours * 3600],
+    [request.source, request.studyInstanceUid, request.purpose, request.priorTo ?? null, request.requestedBy, request.hours * 3600, OWN_REQUESTS],
   );
   return row!;
 }

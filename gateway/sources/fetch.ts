@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Settings, Source } from '../../config/settings.ts';
 import { SourceUnavailable } from '../../storage/errors.ts';
-import type { Retrieval, RetrievalCounts, RetrievalsRepository } from '../../storage/retrievals.repository.ts';
+import { isOwnRequest, type Retrieval, type RetrievalCounts, type RetrievalsRepository } from '../../storage/retrievals.repository.ts';
 import { nextAttempt } from '../delivery/delivery.ts';
 import type { InstanceReceiver } from '../dimse/storage-scp.ts';
 import type { JobQueue } from '../pipeline/queue.ts';
@@ -79,7 +79,7 @@ async function perform(retrieval: Retrieval, source: Source, client: SourceClien
 async function fetchStudy({ studyInstanceUid, purpose, requestedBy }: Retrieval, client: SourceClient, { retrievals, receiver, log }: FetchOptions, signal: AbortSignal): Promise<RetrievalCounts> {
   const listed = await client.list(studyInstanceUid, signal);
   if (listed.length === 0) throw new HopelessError('the source has no such study');
-  const known = (): Promise<Set<string>> => retrievals.known(studyInstanceUid, requestedBy !== 'command' && requestedBy !== 'api');
+  const known = (): Promise<Set<string>> => retrievals.known(studyInstanceUid, isOwnRequest(requestedBy));
   const here = await known();
   const missing = listed.filter(({ sopInstanceUid }) => !here.has(sopInstanceUid));
   const arrivals = new Arrivals(receiver, purpose === 'prior' ? 'prior' : undefined);
