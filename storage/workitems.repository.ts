@@ -95,6 +95,9 @@ export interface NewDelivery {
   deadlineAt: Date;
 }
 
+/** SQL: a route was made from another by an order (gateway/pipeline/models-in-use.ts has their names). */
+const isOrderedOf = (route: string, base: string): string => `starts_with(${route}::text, ${base}::text || ' (ordered: ')`;
+
 export class WorkitemsRepository {
   readonly #dataSource: DataSource;
 
@@ -191,6 +194,8 @@ export class WorkitemsRepository {
          where study_instance_uid = $1 and state = 'waiting' returning id, route`,
         [studyInstanceUid],
       );
+      // Models that were ordered for the study judge its late images as well.
+      if (workitem) await transaction.query(`update instances set route = $2 where ${ROUTED_IMAGES} and ${isOrderedOf('$2', 'route')}`, [studyInstanceUid, workitem.route]);
       await refreshStudy(transaction, studyInstanceUid);
       await notifyStudy(transaction, studyInstanceUid);
       if (!workitem) return {};
@@ -309,7 +314,8 @@ export async function insertResult(transaction: EntityManager, workitem: string,
 export async function openWorkitem(transaction: EntityManager, studyInstanceUid: string, route: string | null, show = true): Promise<void> {
   const opened: unknown[] = await transaction.query(
     `insert into workitems (study_instance_uid, version, route, state, created_at)
-     select $1, (select coalesce(max(version), 0) + 1 from workitems where study_instance_uid = $1), coalesce($2, route), 'waiting', now()
+     select $1, (select coalesce(max(version), 0) + 1 from workitems where study_instance_uid = $1),
+       coalesce(case when ${isOrderedOf('route', '$2')} then route end, $2, route), 'waiting', now()
      from studies where study_instance_uid = $1 and coalesce($2, route) is not null
      on conflict (study_instance_uid) where state = 'waiting' do nothing returning 1`,
     [studyInstanceUid, route],

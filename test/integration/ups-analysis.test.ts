@@ -149,6 +149,13 @@ describe('AI workitems as Unified Procedure Steps', function () {
       const same = await client.reached(await order(uid, ['second']), 'COMPLETED');
       assert.deepEqual(outputsOf(same).length, outputsOf(step).length);
       assert.equal((await studyOf(gateway.api, uid))?.results.length, before);
+      // A late image is judged by both.
+      await send('again');
+      const grown = await waitFor(async () => {
+        const found = await waitForDelivery(gateway.api, uid);
+        return found.analyses.length === 4 && found.intake === 'complete' && found;
+      }, 'the late image');
+      assert.deepEqual(grown.results.filter(({ kind, current, alternativeTo }) => kind === 'structured-report' && current && alternativeTo === null).map(({ model }) => model.name).toSorted(), ['first', 'second']);
     });
 
     for (const [what, make, reason] of [
