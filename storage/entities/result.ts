@@ -83,6 +83,9 @@ export interface Delivery {
   deliveredSopInstanceUid: string | null;
   /** Storage commitment of the destination; null where it is not asked for. */
   commitment: 'wanted' | 'requested' | 'committed' | 'failed' | null;
+  /** Of the N-ACTION that is under way. */
+  commitmentTransaction: string | null;
+  commitmentAt: Date | null;
 }
 
 export const DeliveryEntity = new EntitySchema<Delivery>({
@@ -101,5 +104,7 @@ export const DeliveryEntity = new EntitySchema<Delivery>({
     deliveredAt: { type: 'timestamptz', nullable: true },
     deliveredSopInstanceUid: { type: 'text', nullable: true },
     commitment: { type: 'text', nullable: true },
+    commitmentTransaction: { type: 'text', nullable: true },
+    commitmentAt: { type: 'timestamptz', nullable: true },
   },
 });
