@@ -60,7 +60,7 @@ async function handleGet(call: ServiceCall, options: GetScpOptions): Promise<voi
 }
 
 /** @throws {AssociationError}; what reading the file throws in the middle, after which the association cannot go on */
-async function sendBack({ association, invoke, message, signal, log }: ServiceCall, { transcoder }: GetScpOptions, instance: ArchivedInstance, operations: SubOperations): Promise<void> {
+async function sendBack({ association, invoke, message, log }: ServiceCall, { transcoder }: GetScpOptions, instance: ArchivedInstance, operations: SubOperations): Promise<void> {
   const { sopClassUid, sopInstanceUid, transferSyntaxUid } = instance;
   const contexts = association.agreement.roles.get(sopClassUid)?.scp ? [...association.contexts.values()] : [];
   const context = contextOf(contexts, instance, transcoder);
@@ -70,9 +70,10 @@ async function sendBack({ association, invoke, message, signal, log }: ServiceCa
   }
   let dataset;
   try {
-    dataset = await transcoder.dataset(instance, context.transferSyntax, signal);
+    // Without the signal: an instance that has begun goes out whole, or takes the association with it.
+    dataset = await transcoder.dataset(instance, context.transferSyntax);
   } catch (error) {
-    if (!signal.aborted) log.warn({ err: error, sopInstance: sopInstanceUid }, 'C-GET: it cannot be sent');
+    log.warn({ err: error, sopInstance: sopInstanceUid }, 'C-GET: it cannot be sent');
     return operations.fail(sopInstanceUid, error instanceof NotTranscodableError ? error.message : 'it cannot be read');
   }
   const request = { commandField: COMMAND.storeRq, affectedSopClassUid: sopClassUid, affectedSopInstanceUid: sopInstanceUid, priority: message.command.priority ?? 0, hasDataset: true };

@@ -13,7 +13,7 @@ import { answerOptions, MOVE_MODELS, RETRIEVE_OPTIONS } from './query-models.ts'
 import { problemOf, QueryProblem, RETRIEVE_STATUS } from './query-status.ts';
 import { requestAssociation } from './requestor.ts';
 import type { DimseService, ServiceCall } from './service.ts';
-import { isCancelled, refuseCommand } from './service.ts';
+import { isCancelled, isLost, refuseCommand } from './service.ts';
 import { contextOf, instancesOf, readSelection, SubOperations } from './sub-operations.ts';
 
 export interface MoveScpOptions {
@@ -80,9 +80,9 @@ function destinationOf(peers: readonly Peer[], aeTitle: string): Destination {
 async function sendAll(call: ServiceCall, options: MoveScpOptions, destination: Destination, instances: readonly ArchivedInstance[], operations: SubOperations): Promise<void> {
   const { signal, log } = call;
   const waiting = [...instances];
-  // A cancelled move ends after the instance that is on its way; all else ends at once.
+  // The instance that is on its way goes out whole, unless nobody is there any more who had asked for it.
   const hard = new AbortController();
-  const onAbort = (): void => void (isCancelled(signal) || hard.abort(signal.reason));
+  const onAbort = (): void => void (isLost(signal) && hard.abort(signal.reason));
   signal.addEventListener('abort', onAbort);
   let lostInARow = 0;
   try {

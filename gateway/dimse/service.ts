@@ -67,6 +67,11 @@ export function isCancelled(signal: AbortSignal): boolean {
   return signal.reason instanceof OperationEnded && signal.reason.why === 'cancelled';
 }
 
+/** Whether nobody is there any more to be answered. */
+export function isLost(signal: AbortSignal): boolean {
+  return signal.reason instanceof OperationEnded && signal.reason.why === 'lost';
+}
+
 /** For a request that the SOP class of its context does not have: 0211. */
 export async function refuseCommand({ message, log, respond }: ServiceCall): Promise<void> {
   const { context, command, dataset } = message;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { encodeAssociateRequest } from '../../gateway/dimse/associate-pdu.ts';
 import { COMMAND, decodeCommand } from '../../gateway/dimse/command.ts';
+import { exchangeMany } from '../../gateway/dimse/exchange.ts';
 import { RELEASE_RQ } from '../../gateway/dimse/pdu.ts';
 import type { ArchiveQuery } from '../../storage/archive.ts';
 import { dataset, text, type Dataset } from '../../storage/dicom/dataset.ts';
@@ -72,7 +73,6 @@ describe('C-FIND', () => {
     const association = await associateWith(test.port, [context(FIND)]);
     const bytes = writeDataset(dataset({ QueryRetrieveLevel: 'STUDY', PatientName: 'bühler*' }), IMPLICIT, ['ISO_IR 100']);
     assert.ok(Buffer.from(bytes).includes(Buffer.from('b\xfchler*', 'latin1')));
-    const { exchangeMany } = await import('../../gateway/dimse/exchange.ts');
     const found: Dataset[] = [];
     for await (const { dataset: match } of exchangeMany(association, 1, { commandField: COMMAND.findRq, affectedSopClassUid: FIND, messageId: 1, hasDataset: true }, (async function* () { yield bytes; })()))
       if (match) found.push(match);
@@ -209,6 +209,17 @@ describe('C-FIND', () => {
     assert.deepEqual(answers, [[1, 'ff00'], [1, '0'], [2, 'fe00'], [3, 'ff00'], [3, '0']]);
     peer.send(RELEASE_RQ);
     assert.equal((await peer.read()).type, 6);
+  });
+
+  it('works at a query for longer than an association may be silent, and ends the association that then says nothing', async () => {
+    await using test = await startQueryRetrieve({ limits: { associationIdleSeconds: 0.1 } });
+    test.search = async function* () {
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      yield study(1);
+    };
+    const association = await associateWith(test.port, [context(FIND)]);
+    assert.deepEqual((await operate(association, COMMAND.findRq, { QueryRetrieveLevel: 'STUDY' })).map(({ status }) => status), [0xff00, 0]);
+    await eventually(() => test.server.associations() === 0, 'the association has ended');
   });
 
   it('says A700 where the archive cannot be asked, and nothing of why', async () => {

@@ -1,13 +1,14 @@
 // C-MOVE and C-GET as peers see them: what arrives, in which transfer syntax, what is counted, and how it ends.
 import assert from 'node:assert/strict';
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { COMMAND, type Command } from '../../gateway/dimse/command.ts';
 import type { Association, Message } from '../../gateway/dimse/association.ts';
-import { text, texts } from '../../storage/dicom/dataset.ts';
+import { DatasetTranscoder } from '../../gateway/transcode/dataset-transcoder.ts';
+import { dataset, text, texts } from '../../storage/dicom/dataset.ts';
 import { parsePart10 } from '../../storage/dicom/part10.ts';
-import { writePart10 } from '../../storage/dicom/write.ts';
-import { dataset } from '../../storage/dicom/dataset.ts';
+import { writeFileMeta, writePart10 } from '../../storage/dicom/write.ts';
 import { CR_STORAGE, EXPLICIT, imageValues, IMPLICIT, startTestServer } from '../support/dimse.ts';
+import { temporaryFolder } from '../support/gateway.ts';
 import { associateWith, context, GET, keep, keepFile, MOVE, operate, startQueryRetrieve, type QueryRetrieveServer } from '../support/query-retrieve.ts';
 import { startScriptedScp, type Script } from '../support/scripted-scp.ts';
 
@@ -189,10 +190,6 @@ describe('C-MOVE', () => {
 
 /** An RLE image, made by the gateway's own encoder. */
 async function rleFile(sopInstanceUid: string): Promise<Uint8Array> {
-  const { DatasetTranscoder } = await import('../../gateway/transcode/dataset-transcoder.ts');
-  const { writeFile } = await import('node:fs/promises');
-  const { temporaryFolder } = await import('../support/gateway.ts');
-  const { writeFileMeta } = await import('../../storage/dicom/write.ts');
   const folder = await temporaryFolder();
   const transcoder = new DatasetTranscoder();
   try {
@@ -291,6 +288,26 @@ describe('C-GET', () => {
     assert.equal(last.completedSuboperations, stored.length);
     assert.ok(stored.length < 30);
     assert.equal((await operate(association, COMMAND.getRq, { ...wanted, QueryRetrieveLevel: 'IMAGE', SeriesInstanceUID: '2.25.2', SOPInstanceUID: '2.25.11' }, { onRequest })).at(-1)!.status, 0);
+    await association.release();
+  });
+
+  it('sends the instance that is on its way whole, though it was cancelled in the middle of it', async () => {
+    await using test = await startQueryRetrieve();
+    const side = 4000;
+    const large = { Rows: side, Columns: side, PixelData: Buffer.alloc(side * side * 2) };
+    await keep(test.store, [{ SOPInstanceUID: '2.25.11', InstanceNumber: 1, ...large }, { SOPInstanceUID: '2.25.12', InstanceNumber: 2, ...large }]);
+    const association = await associateWith(test.port, [context(GET), context(CR_STORAGE, EXPLICIT)], { roles: [CR_SCP] });
+    const cancel = new AbortController();
+    const { stored, onRequest } = taking(association);
+    const slowly = async (message: Message): Promise<void> => {
+      cancel.abort();
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await onRequest(message);
+    };
+    const last = (await operate(association, COMMAND.getRq, wanted, { onRequest: slowly, signal: cancel.signal })).at(-1)!;
+    assert.deepEqual([last.status, counts(last)], [0xfe00, { remaining: 1, completed: 1, failed: 0, warning: 0 }]);
+    assert.equal(stored.length, 1);
+    assert.ok(stored[0]!.bytes.length > 2 * side * side);
     await association.release();
   });
 
