@@ -178,7 +178,7 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
     await serveAnalysis(analyzer);
     cleanup.add(scheduleDriftChecks({ check: () => drift.check(), minutes: () => current.drift.checkMinutes, log }));
   }
-  const transcoder = new DatasetTranscoder();
+  const transcoder = new DatasetTranscoder(join(home, 'incoming'));
   cleanup.add(() => transcoder.close());
   const served = new Set<string>();
   const notifications = { settings, dataSource, queue, blobs, isIndexing: () => indexer.backlog > 0, log };
