@@ -4,10 +4,12 @@ import { execFile } from 'node:child_process';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
+import { parseSettings } from '../../config/load.ts';
+import { probeSource } from '../../gateway/commands/doctor-sources.ts';
 import { parsePart10, readPart10 } from '../../storage/dicom/part10.ts';
 import { text } from '../../storage/dicom/dataset.ts';
 import { introduce, OPEN_ARCHIVE, studyFiles, upload, type ArchiveInstance } from '../support/archive-studies.ts';
-import { startTestGateway, studyOf, temporaryFolder, testSettings, waitFor, worklistOf, type TestGateway, type Tree } from '../support/gateway.ts';
+import { startTestGateway, studyOf, temporaryFolder, testSettings, waitFor, waitForDelivery, worklistOf, type TestGateway, type Tree } from '../support/gateway.ts';
 import { startOrthanc, type Orthanc } from '../support/orthanc.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -125,6 +127,37 @@ describe('fetching from Orthanc', function () {
       const wanted = await studyOf(gateway!.api, '2.25.7203');
       assert.deepEqual([wanted?.analysis, wanted?.route, wanted?.reason], ['waiting', 'chest', null]);
     });
+
+  it('watches the PACS that gets its results: they are neither fetched nor analysed, and the study is not fetched again', async () => {
+    const today = new Date().toISOString().slice(0, 10).replaceAll('-', '');
+    await upload(orthanc, studyFiles({ studyInstanceUid: '2.25.7401', series: [1], values: { StudyDate: today } }));
+    gateway = await startTestGateway(join(folder.path, 'home'), {
+      ...settingsFor(orthanc, sourceOf(orthanc, 'get', { watch: { everySeconds: 0.3 } })),
+      roles: ['intake', 'analysis', 'delivery', 'web'],
+      destinations: [{ name: 'folder', type: 'dimse', peer: 'pacs', retry: { firstSeconds: 0.1, maxSeconds: 1 } }],
+    });
+    await waitForDelivery(gateway.api, '2.25.7401');
+    const there = async (): Promise<number> => ((await (await fetch(`${orthanc.url}/instances`)).json()) as string[]).length;
+    assert.ok((await there()) > 1, 'Orthanc has the results');
+    const looked = async (): Promise<string | undefined> => (await (await fetch(`${gateway!.api}/metrics`)).text()).split('\n').find((line) => line.startsWith('hilum_retrievals{source="archive",purpose="study",state="completed"}'));
+    // The study has grown there, by what we sent: it is looked at once more, or as often as the results arrived one by one.
+    await waitFor(async () => Number((await looked())?.split(' ')[1] ?? 0) >= 2, 'the watch has seen the results');
+    const study = await studyOf(gateway.api, '2.25.7401');
+    assert.equal(study?.instances.length, 1);
+    assert.equal(study?.results.filter(({ kind, alternativeTo }) => kind === 'structured-report' && alternativeTo === null).length, 1);
+    assert.match(await (await fetch(`${gateway.api}/metrics`)).text(), /^hilum_fetched_instances_total\{source="archive"\} 1$/m);
+  });
+
+  it('is asked by `hilum doctor`, which says why a source does not answer', async () => {
+    for (const way of ['get', 'dicomweb'] as const) {
+      const settings = parseSettings(stringify(settingsFor(orthanc, sourceOf(orthanc, way))), undefined);
+      assert.deepEqual(await probeSource(settings.sources[0]!, settings), { ok: true, what: 'source archive answers' });
+      const nowhere = parseSettings(stringify(settingsFor({ ...orthanc, url: 'http://127.0.0.1:1', dicomPort: 1 }, sourceOf({ ...orthanc, url: 'http://127.0.0.1:1' }, way))), undefined);
+      const finding = await probeSource(nowhere.sources[0]!, nowhere);
+      assert.equal(finding.ok, false);
+      assert.match(finding.what, /^source archive: .*127\.0\.0\.1:1.*/);
+    }
+  });
 
   it('answers `hilum query`, and fills a gateway or a folder by `hilum retrieve`', async () => {
     const config = join(folder.path, 'hilum.yaml');
