@@ -82,13 +82,14 @@ export class DeliveriesRepository {
   /** The newest of those that were given up, with the destination's own reason. */
   async deadLetters(limit: number): Promise<{ destination: string; sopInstanceUid: string; lastError: string | null }[]> {
     return this.#dataSource.query(
-      `select destination, sop_instance_uid as "sopInstanceUid", last_error as "lastError" from deliveries where state = 'failed' order by id desc limit $1`,
+      `select destination, sop_instance_uid as "sopInstanceUid", last_error as "lastError" from deliveries join results using (sop_instance_uid)
+       where state = 'failed' and deleted_at is null order by deliveries.id desc limit $1`,
       [limit],
     );
   }
 
   async summary(): Promise<DeliverySummary[]> {
-    return this.#dataSource.query('select destination, state, count(*)::int as count from deliveries group by 1, 2 order by 1, 2');
+    return this.#dataSource.query('select destination, state, count(*)::int as count from deliveries join results using (sop_instance_uid) where deleted_at is null group by 1, 2 order by 1, 2');
   }
 
   async #update(studyInstanceUid: string, sql: string, parameters: unknown[]): Promise<void> {

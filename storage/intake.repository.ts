@@ -1,8 +1,9 @@
 // The index: a durable instance becomes rows. One transaction an instance, one study at a time.
 import type { DataSource, EntityManager } from 'typeorm';
 import { archiveInstance } from './archive-index.ts';
+import { describedBy, DESCRIPTION_COLUMNS } from './describe-study.ts';
 import { endQuietPeriod } from './completion.repository.ts';
-import { num, personName, text, type Dataset } from './dicom/dataset.ts';
+import { num, text, type Dataset } from './dicom/dataset.ts';
 import type { InstanceOrigin } from './entities/instance.ts';
 import { patientContradiction } from './identity.ts';
 import type { DurableInstance } from './receive.ts';
@@ -252,35 +253,14 @@ async function findConflict(transaction: EntityManager, request: IndexRequest, p
  * describes nothing.
  */
 async function upsertStudy(transaction: EntityManager, { instance, prior = false }: IndexRequest, describes: boolean): Promise<void> {
-  const dataset = instance.header.dataset;
-  const of = (keyword: string): string | null => text(dataset, keyword) ?? null;
+  const columns = DESCRIPTION_COLUMNS.split(', ');
   await transaction.query(
-    `insert into studies (study_instance_uid, patient, patient_name, patient_birth_date, patient_sex, accession_number, study_date, study_time,
-       description, first_received_at, intake, analysis, purpose)
+    `insert into studies (study_instance_uid, ${DESCRIPTION_COLUMNS}, first_received_at, intake, analysis, purpose)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'receiving', 'not-routed', case when $12 then 'prior' end)
-     on conflict (study_instance_uid) do update set
-       patient = excluded.patient, patient_name = excluded.patient_name, patient_birth_date = excluded.patient_birth_date,
-       patient_sex = excluded.patient_sex, accession_number = excluded.accession_number, study_date = excluded.study_date,
-       study_time = excluded.study_time, description = excluded.description
+     on conflict (study_instance_uid) do update set ${columns.map((column) => `${column} = excluded.${column}`).join(', ')}
      where $11 and studies.conflict is null`,
-    [
-      instance.studyInstanceUid, await patientOf(transaction, dataset), JSON.stringify(personName(dataset, 'PatientName') ?? null),
-      of('PatientBirthDate'), of('PatientSex'), of('AccessionNumber'), of('StudyDate'), of('StudyTime'), of('StudyDescription'),
-      instance.receivedAt, describes, prior,
-    ],
+    [instance.studyInstanceUid, ...(await describedBy(transaction, instance.header.dataset)), instance.receivedAt, describes, prior],
   );
-}
-
-/** @returns null without a Patient ID */
-async function patientOf(transaction: EntityManager, dataset: Dataset): Promise<string | null> {
-  const patientId = text(dataset, 'PatientID') ?? '';
-  if (patientId === '') return null;
-  const [patient]: { id: string }[] = await transaction.query(
-    `insert into patients (patient_id, issuer) values ($1, $2)
-     on conflict (patient_id, issuer) do update set patient_id = excluded.patient_id returning id`,
-    [patientId, text(dataset, 'IssuerOfPatientID') ?? ''],
-  );
-  return patient?.id ?? null;
 }
 
 async function insertInstance(transaction: EntityManager, request: IndexRequest, version: number, newest: boolean): Promise<void> {

@@ -2,6 +2,7 @@
 // files stay until they are purged (purge.repository.ts). Everything happens under the study's lock, as intake and analysis do.
 import type { DataSource, EntityManager } from 'typeorm';
 import { refreshCounts } from './archive-index.ts';
+import { describeAnew } from './describe-study.ts';
 import { notifyStudy } from './study-events.ts';
 import { refreshStudy, ROUTED_IMAGES } from './study-outcome.ts';
 import { showWorkitems } from './ups/workitem-steps.ts';
@@ -214,6 +215,7 @@ async function endWorkitems(transaction: EntityManager, studyInstanceUid: string
 }
 
 async function settle(transaction: EntityManager, studyInstanceUid: string): Promise<void> {
+  await describeAnew(transaction, studyInstanceUid);
   await refreshStudy(transaction, studyInstanceUid);
   await showWorkitems(transaction, studyInstanceUid);
   await refreshCounts(transaction, studyInstanceUid);

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { recycleCommand } from '../../gateway/commands/recycle.ts';
+import { pino } from 'pino';
 import { checkStorage } from '../../gateway/commands/doctor-storage.ts';
 import { makeResults } from '../../gateway/pipeline/reporting.ts';
 import { RecycleBin } from '../../gateway/recycle/bin.ts';
@@ -12,7 +13,6 @@ import { IntakeRepository } from '../../storage/intake.repository.ts';
 import { PurgeRepository } from '../../storage/purge.repository.ts';
 import { RecycleRepository } from '../../storage/recycle.repository.ts';
 import { StoredArchive } from '../../storage/stored-archive.ts';
-import { silent } from '../support/dimse.ts';
 import { phantomFile, startTestGateway, temporaryFolder, waitFor, worklistOf, type SentFile } from '../support/gateway.ts';
 import { faultSettings } from '../support/kill-run.ts';
 import { TestPipeline } from '../support/pipeline.ts';
@@ -25,6 +25,7 @@ describe('the recycle bin', () => {
   let pipeline: TestPipeline;
   let bin: RecycleBin;
   let removed: string[];
+  let logged: Record<string, unknown>[];
   let seed = 700_000;
 
   before(async function () {
@@ -36,8 +37,10 @@ describe('the recycle bin', () => {
   });
   beforeEach(() => {
     removed = [];
+    logged = [];
     bin = new RecycleBin({
-      settings: () => pipeline.settings, recycle: new RecycleRepository(pipeline.dataSource), purge: new PurgeRepository(pipeline.dataSource), queue: pipeline.queue, log: silent,
+      settings: () => pipeline.settings, recycle: new RecycleRepository(pipeline.dataSource), purge: new PurgeRepository(pipeline.dataSource), queue: pipeline.queue,
+      log: pino({ level: 'info' }, { write: (line: string) => void logged.push(JSON.parse(line) as Record<string, unknown>) }),
       blobs: { remove: async (id) => void (removed.push(id), await pipeline.blobs.remove(id)) },
     });
   });
@@ -124,6 +127,25 @@ describe('the recycle bin', () => {
     await bin.restore(second.sopInstanceUid, BY);
     await report(study);
     assert.deepEqual((await workitems(study)).map(({ images }) => images), [2, 1, 2]);
+  });
+
+  it('describes a study by the images that are left', async () => {
+    const study = uid('described');
+    const first = await image(study);
+    await pipeline.index(first.path);
+    const second = await phantomFile(pipeline.folder, { seed: seed++, studyInstanceUid: study, patientId: 'RECYCLED', patientName: 'Test^Recycledx', rows: 64, columns: 64 });
+    await pipeline.index(second.path, (text) => text.replace('Test^Recycledx', 'Test^Mistaken '));
+    const names = async (): Promise<unknown[]> =>
+      Object.values((await pipeline.query(`select studies.patient_name ->> 'Alphabetic' as a, attributes #>> '{00100010,Value,0,Alphabetic}' as b from studies join archive_studies using (study_instance_uid) where study_instance_uid = $1`, [study]))[0]!);
+    assert.deepEqual(await names(), ['Test^Recycled', 'Test^Recycled'], 'held, and the first describes');
+    await pipeline.query('update studies set conflict = null where study_instance_uid = $1', [study]);
+    const [{ series }] = (await pipeline.query('select series_instance_uid as series from instances where sop_instance_uid = $1', [first.sopInstanceUid])) as [{ series: string }];
+    await bin.delete({ studyInstanceUid: study, seriesInstanceUid: series, sopInstanceUid: first.sopInstanceUid }, BY);
+    assert.deepEqual(await names(), ['Test^Mistaken', 'Test^Mistaken']);
+    await bin.restore(first.sopInstanceUid, BY);
+    await bin.delete({ studyInstanceUid: study, sopInstanceUid: second.sopInstanceUid }, BY);
+    assert.deepEqual(await names(), ['Test^Recycled', 'Test^Recycled']);
+    assert.deepEqual(logged.map(({ audit, requestedBy, requestId }) => [audit, requestedBy, requestId]), [['delete', '10.0.0.9', 'r1'], ['restore', '10.0.0.9', 'r1'], ['delete', '10.0.0.9', 'r1']]);
   });
 
   it('revives an instance that is sent again, under the file that it had', async () => {
