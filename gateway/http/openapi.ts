@@ -69,7 +69,7 @@ const detail = {
           receivedAt: text, callingAe: nullable('string'), address: text, transport: oneOf('dimse', 'stow', 'wado'), transferSyntaxUid: text,
           leftOut: { description: 'Models that another stands in for, by the age of the patient', ...list({ model: { type: 'object', properties: { name: text, version: text } }, reason: text }) } }),
         analyses: list({ sopInstanceUid: text, frame: integer, rows: integer, columns: integer, status: oneOf('analyzed', 'not-analyzable', 'failed'), reason: text,
-          model: { type: 'object', properties: { name: text, version: text, sha256: text } }, label: text, finding: nullable('string'), sought: nullable('string'), probability: number, threshold: number,
+          model: { type: 'object', properties: { name: text, version: text, sha256: text } }, label: text, finding: nullable('string'), sought: nullable('string'), probability: number, threshold: { ...nullable('number'), description: 'null: a worker from outside, which says none' },
           positive: { type: 'boolean' }, scores: { type: 'object', additionalProperties: number }, provider: text, milliseconds: number, ...severity,
           regions: { description: 'In pixels of the stored image, from its top-left corner', ...list({ x: number, y: number, width: number, height: number, label: text, score: number, trackingUid: text }) } }),
         results: list({ kind: text, model: { type: 'object', properties: { name: text, version: text } }, sopInstanceUid: text, seriesInstanceUid: text, sopClassUid: text, sourceSopInstanceUid: nullable('string'), alternativeTo: nullable('string'),

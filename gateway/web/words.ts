@@ -176,7 +176,7 @@ export function analysisWords(analysis: StudyAnalysis): string {
   const said = positive ? `${finding ?? label} suspected` : `no ${withinSentence(sought ?? label)} found`;
   const names = Object.keys(scores);
   const each = names.length > 1 ? `; ${names.map((name) => `${name} ${percent(scores[name] ?? 0)}`).join(', ')}` : '';
-  return `${model.name} ${model.version}: ${said}, ${chanceWords(analysis)}, threshold ${percent(threshold)}${each}`;
+  return `${model.name} ${model.version}: ${said}, ${chanceWords(analysis)}${threshold === null ? '' : `, threshold ${percent(threshold)}`}${each}`;
 }
 
 /** The images of a study in the order in which they are numbered, whichever model spoke of them. */

@@ -228,6 +228,7 @@ function analysisOf(analysis: Omit<StoredAnalysis, 'regions'> & { regions: Regio
     rows: num(header, 'Rows') ?? 0,
     columns: num(header, 'Columns') ?? 0,
     ...outcome,
+    ...(outcome.status === 'analyzed' && { threshold: analysis.threshold }),
     ...severityAnswer(severity),
   };
 }

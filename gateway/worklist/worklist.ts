@@ -84,8 +84,8 @@ export interface StudyInstance {
   leftOut: { model: { name: string; version: string }; reason: string }[];
 }
 
-/** Of each kind of outcome. */
-type WithoutSeverity<Outcome> = Outcome extends unknown ? Omit<Outcome, 'severity'> : never;
+/** Of each kind of outcome; a worker from outside says no threshold. */
+type WithoutSeverity<Outcome> = Outcome extends { threshold: number } ? Omit<Outcome, 'severity' | 'threshold'> & { threshold: number | null } : Omit<Outcome, 'severity'>;
 
 /** One model in use on one frame. */
 export type StudyAnalysis = WithoutSeverity<AnalysisOutcome> & SeverityAnswer & {

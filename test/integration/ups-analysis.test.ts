@@ -254,6 +254,7 @@ describe('AI workitems as Unified Procedure Steps', function () {
       }, 'the delivery');
       assert.deepEqual([detail.analysis, detail.positive, detail.probability, detail.finding], ['analyzed', true, 0.83, 'Pneumothorax']);
       assert.deepEqual(new Set(detail.analyses.map(({ model }) => `${model.name} ${model.version}`)), new Set(['Acme Chest AI 7.1']));
+      assert.deepEqual([...new Set(detail.analyses.map((analysis) => 'threshold' in analysis && analysis.threshold))], [null]);
       assert.deepEqual(await readdir(join(gateway.home, 'out', uid)), [`${sopInstanceUid}.dcm`]);
       assert.deepEqual((await stepsOf(uid)).map((each) => text(each, 'ProcedureStepState')), ['COMPLETED']);
       // It is there once, for searches as for retrieves.
