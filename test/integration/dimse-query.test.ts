@@ -151,6 +151,21 @@ describe('C-FIND', () => {
     await association.release();
   });
 
+  it('is cancelled by leaving its answers, and the association goes on', async () => {
+    await using test = await startQueryRetrieve();
+    answering(test, Array.from({ length: 500 }, (_, number) => study(number)));
+    const association = await associateWith(test.port, [context(FIND)]);
+    const identifier = writeDataset(dataset({ QueryRetrieveLevel: 'STUDY' }), IMPLICIT);
+    for (const messageId of [1, 2]) {
+      const request = { commandField: COMMAND.findRq, affectedSopClassUid: FIND, messageId, hasDataset: true };
+      for await (const { status } of exchangeMany(association, 1, request, (async function* () { yield identifier; })())) {
+        assert.equal(status, 0xff00);
+        break;
+      }
+    }
+    await association.release();
+  });
+
   it('stops asking the archive when the peer breaks off, or does not read', async () => {
     await using test = await startQueryRetrieve();
     let yielded = 0;

@@ -22,6 +22,16 @@ describe('command sets', () => {
     assert.equal(decodeCommand(encodeCommand({ commandField: 0x30, hasDataset: false })).hasDataset, false);
   });
 
+  it('reads back the fields of C-MOVE and of the N-services', () => {
+    const counts = { remainingSuboperations: 1, completedSuboperations: 2, failedSuboperations: 65535, warningSuboperations: 0 };
+    const move = { commandField: 0x8021, hasDataset: true, moveDestination: 'VIEWER', offendingElements: ['0020000D', '00080052'], errorId: 3, ...counts };
+    assert.deepEqual(decodeCommand(encodeCommand(move)), move);
+    const action = { commandField: 0x0130, hasDataset: false, requestedSopClassUid: '1.2', requestedSopInstanceUid: '1.2.3', actionTypeId: 1, eventTypeId: 2, attributeIdentifiers: ['7FE00010'], messageId: 9 };
+    assert.deepEqual(decodeCommand(encodeCommand(action)), action);
+    assert.equal(encodeCommand({ commandField: 0x8110, hasDataset: false, attributeIdentifiers: ['00100020'] }).toString('hex').includes('000005100400000010002000'), true);
+    assert.throws(() => decodeCommand(Buffer.from('00000510020000001000', 'hex')), /\(0000,1005\) with 2 bytes, which are no tags/);
+  });
+
   it('passes over a wrong group length, as other toolkits do', () => {
     const bytes = encodeCommand(storeRequest('1.2.3'));
     bytes.writeUInt32LE(5, 8);
