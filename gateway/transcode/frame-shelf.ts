@@ -14,8 +14,8 @@ export interface HeldFrame {
   release(): Promise<void>;
 }
 
-/** A few of the largest radiographs. */
-const MEMORY_BYTES = 64 * 1024 * 1024;
+/** A radiograph or two, for callers that take them at once; the others' lie in the system's page cache. */
+const MEMORY_BYTES = 16 * 1024 * 1024;
 /** A reader gives its part of the memory back as it goes on. */
 const CHUNK_BYTES = 1024 * 1024;
 
