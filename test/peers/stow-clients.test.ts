@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { api } from 'dicomweb-client';
 import { readFrame } from '../../storage/dicom/frames.ts';
 import { readPart10 } from '../../storage/dicom/part10.ts';
+import { fetched } from '../support/fetch-request.ts';
 import { startTestGateway, testInstance, type TestGateway } from '../support/http-gateway.ts';
 import { runTool } from '../support/peers.ts';
 import { JSON_METADATA, relatedBody, XML_METADATA, type SentPart } from '../support/stow-metadata.ts';
@@ -79,47 +80,7 @@ describe('STOW-RS clients of others', () => {
   it("stores what the JavaScript client's storeInstances sends", async () => {
     const datasets = [1, 2, 3].map((number) => new Uint8Array(testInstance(40 + number)).buffer);
     const client = new api.DICOMwebClient({ url: `${gateway.url}/dicomweb`, singlepart: '' });
-    const answer = JSON.parse(String(await client.storeInstances({ datasets, request: { instance: new FetchRequest() as unknown as XMLHttpRequest } }))) as Record<string, { Value: unknown[] }>;
+    const answer = JSON.parse(String(await client.storeInstances({ datasets, request: fetched() }))) as Record<string, { Value: unknown[] }>;
     assert.equal(answer['00081199']!.Value.length, 3);
   });
 });
-
-/** As much of XMLHttpRequest as the client needs, which is written for browsers. */
-class FetchRequest {
-  readyState = 0;
-  status = 0;
-  response: unknown;
-  responseType = '';
-  onreadystatechange: (() => void) | undefined;
-  #method = '';
-  #url = '';
-  #headers: Record<string, string> = {};
-  #answered = new Headers();
-
-  open(method: string, url: string): void {
-    this.#method = method.toUpperCase();
-    this.#url = url;
-  }
-
-  setRequestHeader(name: string, value: string): void {
-    this.#headers[name] = value;
-  }
-
-  getResponseHeader(name: string): string | null {
-    return this.#answered.get(name);
-  }
-
-  getAllResponseHeaders(): string {
-    return [...this.#answered].map(([name, value]) => `${name}: ${value}`).join('\r\n');
-  }
-
-  send(body: BodyInit): void {
-    void fetch(this.#url, { method: this.#method, headers: this.#headers, body }).then(async (response) => {
-      this.#answered = response.headers;
-      this.status = response.status;
-      this.response = await response.text();
-      this.readyState = 4;
-      this.onreadystatechange?.();
-    });
-  }
-}
