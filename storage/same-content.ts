@@ -1,5 +1,5 @@
-// Whether two files hold one dataset in two encodings (PS3.5 A.1 to A.3): a PACS that sends an instance back in another
-// uncompressed transfer syntax has changed nothing. Asked only where digests differ, so that intake pays nothing for it.
+// Whether two files hold one dataset in two encodings: a PACS that sends an instance back in another uncompressed transfer syntax
+// (PS3.5 A.1 to A.3), or with lengths where delimiters were (PS3.5 7.5), has changed nothing. Asked only where digests differ, so that intake pays nothing for it.
 import { isDeepStrictEqual } from 'node:util';
 import { num, type Dataset, type DicomElement } from './dicom/dataset.ts';
 import { readPart10, readRange, type Part10 } from './dicom/part10.ts';
@@ -23,7 +23,7 @@ export type HasSameContent = (kept: { id: string; transferSyntaxUid: string }) =
 
 export function sameContentAs(came: Part10, blobs: Pick<BlobStore, 'path'>): HasSameContent {
   return async ({ id, transferSyntaxUid }) => {
-    if (!isComparable(transferSyntaxUid) || !isComparable(came.transferSyntaxUid)) return false;
+    if (!areComparable(transferSyntaxUid, came.transferSyntaxUid)) return false;
     try {
       return await sameContent(await readPart10(blobs.path(id), { transferSyntaxUid }), came);
     } catch (error) {
@@ -34,19 +34,21 @@ export function sameContentAs(came: Part10, blobs: Pick<BlobStore, 'path'>): Has
   };
 }
 
-/** Whether a syntax is one of those that are compared: compressed pixels would have to be decoded, deflated ones inflated. */
-function isComparable(transferSyntaxUid: string): boolean {
-  const { encapsulated, deflated } = transferSyntax(transferSyntaxUid);
-  return !encapsulated && !deflated;
+/** Deflated datasets would have to be inflated, pixels in two compressions decoded; in one, they are compared as they stand. */
+function areComparable(first: string, second: string): boolean {
+  const [one, other] = [transferSyntax(first), transferSyntax(second)];
+  if (one.deflated || other.deflated) return false;
+  return first === second || (!one.encapsulated && !other.encapsulated);
 }
 
 /** @returns false also where it cannot be told */
 export async function sameContent(first: Part10, second: Part10): Promise<boolean> {
-  if (first.transferSyntaxUid === second.transferSyntaxUid || !isComparable(first.transferSyntaxUid) || !isComparable(second.transferSyntaxUid)) return false;
+  if (!areComparable(first.transferSyntaxUid, second.transferSyntaxUid)) return false;
   const [ones, others]: [Place[], Place[]] = [[], []];
   // Through JSON, as headers come from the database.
-  const headers = [withoutBulk(first.dataset, ones), withoutBulk(second.dataset, others)].map((header) => JSON.parse(JSON.stringify(header)) as unknown);
-  if (!isDeepStrictEqual(headers[0], headers[1])) return false;
+  const headers = [withoutBulk(first.dataset, ones), withoutBulk(second.dataset, others)].map((header) => JSON.stringify(header));
+  // Bytes that are no text are shown alike, whatever they are.
+  if (headers[0]!.includes('\ufffd') || !isDeepStrictEqual(JSON.parse(headers[0]!), JSON.parse(headers[1]!))) return false;
   for (const [file, places] of [[first, ones], [second, others]] as const) {
     const pixels = pixelsOf(file);
     if (pixels) places.push(pixels);

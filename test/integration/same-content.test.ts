@@ -4,6 +4,7 @@ import { dataset, type Dataset } from '../../storage/dicom/dataset.ts';
 import { writePart10 } from '../../storage/dicom/write.ts';
 import { IntakeRepository } from '../../storage/intake.repository.ts';
 import { sameContentAs } from '../../storage/same-content.ts';
+import { element, file, item, itemEnd, sequenceEnd, UNDEFINED } from '../support/dicom-bytes.ts';
 import { TestPipeline } from '../support/pipeline.ts';
 
 const IMPLICIT = '1.2.840.10008.1.2';
@@ -54,6 +55,18 @@ describe('one dataset in several encodings', () => {
     for (const values of [{ PatientID: 'OTHER' }, { RedPaletteColorLookupTableData: table }, { PixelData: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 9) }, { PixelData: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, 0, 0) }])
       assert.equal((await send(image(uid, values), IMPLICIT)).outcome, 'new-version');
   });
+
+  for (const [how, syntax, pixels] of [['uncompressed', EXPLICIT, element('7FE00010', 'OW', '12345678')], ['compressed', '1.2.840.10008.1.2.5', Buffer.concat([element('7FE00010', 'OB', '', UNDEFINED), item(Buffer.alloc(0)), item(Buffer.from('12345678')), sequenceEnd])]] as const)
+    it(`is one copy when its sequences have delimiters, then lengths: ${how}`, async () => {
+      const uid = `2.25.906.${how.length}`;
+      const inItem = element('00081155', 'UI', '1.2\0');
+      const of = (...sequence: Buffer[]): Buffer =>
+        file(syntax, element('00080016', 'UI', '1.2.840.10008.5.1.4.1.1.7\0'), element('00080018', 'UI', uid.padEnd(uid.length + (uid.length % 2), '\0')), ...sequence, element('0020000D', 'UI', '2.25.900'), element('0020000E', 'UI', '2.25.901'), element('00280010', 'US', '\x02\0'), pixels);
+      const [first, second] = [of(element('00081199', 'SQ', Buffer.concat([item(inItem, UNDEFINED), itemEnd, sequenceEnd]), UNDEFINED)), of(element('00081199', 'SQ', item(inItem)))];
+      const outcomes = [];
+      for (const bytes of [first, second]) outcomes.push(await pipeline.indexer.indexed((await pipeline.receive(bytes)).blobId));
+      assert.deepEqual(outcomes, ['new', 'duplicate']);
+    });
 
   it('is a changed version where it cannot be told: deflated', async () => {
     await send(image('2.25.904'), EXPLICIT);
