@@ -86,7 +86,7 @@ export function canceledDataset(step: Dataset, reason: string): Dataset {
 async function scheduledOrder(transaction: EntityManager, uid: string): Promise<Pick<Step, 'uid' | 'dataset'> | undefined> {
   const [step]: Pick<Step, 'uid' | 'dataset'>[] = await transaction.query(
     `select sop_instance_uid as uid, dataset from ups
-     where sop_instance_uid = $1 and origin = 'order' and state = 'SCHEDULED' and workitem is null for update`,
+     where sop_instance_uid = $1 and origin = 'order' and state = 'SCHEDULED' and workitem is null for no key update`,
     [uid],
   );
   return step;

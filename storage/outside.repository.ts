@@ -127,7 +127,7 @@ export class OutsideRepository {
 async function publishedStep(manager: EntityManager, workitemId: string, uid: string | null = null): Promise<PublishedWorkitem['step'] | undefined> {
   const [step]: PublishedWorkitem['step'][] = await manager.query(
     `select sop_instance_uid as uid, dataset, state, claimed_at as "claimedAt" from ups
-     where workitem = $1 and origin = 'workitem' and ($2::text is null or sop_instance_uid = $2) order by ordinal desc limit 1 for update`,
+     where workitem = $1 and origin = 'workitem' and ($2::text is null or sop_instance_uid = $2) order by ordinal desc limit 1 for no key update`,
     [workitemId, uid],
   );
   return step;

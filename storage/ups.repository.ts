@@ -13,6 +13,9 @@ const PAGE = 200;
 const MAX_EVENTS = 2000;
 const KEEP_EVENTS = '24 hours';
 
+/** Advisory: a step that is added while somebody subscribes to all is either seen by the subscription or sees it. */
+const SUBSCRIBING = 7_411_244;
+
 const COLUMNS = `sop_instance_uid as uid, dataset, state, transaction_uid as "transactionUid", performer, origin, workitem`;
 
 export type NewStep = Omit<Step, 'state'>;
@@ -60,7 +63,7 @@ export class UpsRepository {
    */
   async change(uid: string, decide: (step: Step) => StepChange | undefined): Promise<Step | undefined> {
     return this.#dataSource.transaction(async (transaction) => {
-      const [step]: Step[] = await transaction.query(`select ${COLUMNS} from ups where sop_instance_uid = $1 for update`, [uid]);
+      const [step]: Step[] = await transaction.query(`select ${COLUMNS} from ups where sop_instance_uid = $1 for no key update`, [uid]);
       const change = step && decide(step);
       if (step && change) await applyChange(transaction, step, change);
       return step;
@@ -96,7 +99,7 @@ export class UpsRepository {
   /** Subscribes an AE to one step, and tells it how that stands. @returns false where there is no such step */
   async subscribe(uid: string, aeTitle: string, deletionLock: boolean): Promise<boolean> {
     return this.#dataSource.transaction(async (transaction) => {
-      const [step]: Step[] = await transaction.query(`select ${COLUMNS} from ups where sop_instance_uid = $1 for update`, [uid]);
+      const [step]: Step[] = await transaction.query(`select ${COLUMNS} from ups where sop_instance_uid = $1 for no key update`, [uid]);
       if (!step) return false;
       await transaction.query(
         `insert into ups_subscriptions (ups, ae_title, deletion_lock) values ($1, $2, $3) on conflict (ups, ae_title) do update set deletion_lock = $3`,
@@ -114,6 +117,7 @@ export class UpsRepository {
    */
   async subscribeToAll(aeTitle: string, deletionLock: boolean, filter: readonly QueryKey[] | undefined): Promise<void> {
     await this.#dataSource.transaction(async (transaction) => {
+      await transaction.query('select pg_advisory_xact_lock($1)', [SUBSCRIBING]);
       await transaction.query(
         `insert into ups_subscribers (ae_title, deletion_lock, filter) values ($1, $2, $3)
          on conflict (ae_title) do update set deletion_lock = $2, filter = $3, suspended = false`,
@@ -196,6 +200,7 @@ export async function insertStep(transaction: EntityManager, step: NewStep): Pro
     [step.uid, JSON.stringify(kept), text(kept, 'StudyInstanceUID') ?? null, step.origin, step.workitem, step.transactionUid, step.performer],
   );
   if (inserted.length === 0) return false;
+  await transaction.query('select pg_advisory_xact_lock_shared($1)', [SUBSCRIBING]);
   const subscribers: { ae_title: string; deletion_lock: boolean; filter: QueryKey[] | null }[] = await transaction.query(
     'select ae_title, deletion_lock, filter from ups_subscribers where not suspended',
   );

@@ -6,6 +6,7 @@ import type { Settings } from '../../config/settings.ts';
 import { items, text, type Dataset } from '../../storage/dicom/dataset.ts';
 import type { OrderedStudy, OrderPlan, OrdersRepository } from '../../storage/orders.repository.ts';
 import type { UpsRepository } from '../../storage/ups.repository.ts';
+import { spanOf } from '../../storage/ups/matching.ts';
 import { codeIs, MODEL_CONCEPT, ROUTE_CONCEPT } from '../../storage/ups/step.ts';
 import type { InputFetcher } from '../sources/order-input.ts';
 import { routeNamed, withModels, type ModelsInUse } from './models-in-use.ts';
@@ -38,6 +39,8 @@ export async function takeOrder({ stepUid, retrieval }: Jobs['order'], options: 
   if (step?.origin !== 'order' || step.state !== 'SCHEDULED' || step.workitem !== null) return;
   // Whoever makes its input ready enqueues it again.
   if (text(step.dataset, 'InputReadinessState') !== 'READY') return;
+  const start = startOf(step.dataset);
+  if (start !== undefined && start.getTime() > Date.now()) return queue.send('order', { stepUid, ...(retrieval !== undefined && { retrieval }) }, { startAfter: start });
   const order = orderOf(step.dataset);
   if ('refusal' in order) return refuse(order.refusal);
   const { studyInstanceUid } = order;
@@ -62,6 +65,13 @@ export async function takeOrder({ stepUid, retrieval }: Jobs['order'], options: 
     await orders.refuse(stepUid, reason);
     log.warn({ step: stepUid, reason }, 'order cannot be done');
   }
+}
+
+/** When it may begin, where it says so in a moment that is one everywhere; a time without its zone may be anybody's. */
+function startOf(step: Dataset): Date | undefined {
+  const written = text(step, 'ScheduledProcedureStepStartDateTime') ?? '';
+  const [start] = (/[+-]\d{4}$/.test(written) && spanOf(written, 'DT')) || [];
+  return start === undefined ? undefined : new Date(start);
 }
 
 /** What a step asks for: its input, and the models or the route that its processing parameters name. */

@@ -62,8 +62,8 @@ function isWithin(value: string, vr: string, { from, to }: { from?: string; to?:
 
 const PARTS = /^(\d{4})(\d{2})?(\d{2})?(\d{2})?(\d{2})?(\d{2})?(?:\.(\d{1,6}))?([+-]\d{4})?$/;
 
-/** Milliseconds from the beginning of a DA, TM or DT until its end; without an offset in UTC. */
-function spanOf(text: string, vr: string): [number, number] | undefined {
+/** Milliseconds from the beginning of a DA, TM or DT until its end; without an offset in UTC. Undefined where it is none. */
+export function spanOf(text: string, vr: string): [number, number] | undefined {
   const written = text.replaceAll(/[:]/g, '').trim();
   const [, year, month, day, hour, minute, second, fraction, offset] = PARTS.exec(vr === 'TM' ? `20000101${written}` : written) ?? [];
   if (year === undefined) return undefined;

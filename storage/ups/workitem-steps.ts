@@ -41,7 +41,7 @@ export async function showWorkitems(transaction: EntityManager, studyInstanceUid
   );
   if (open.length === 0) return;
   const steps: StepRow[] = await transaction.query(
-    `select sop_instance_uid as uid, dataset, state, origin, performer, workitem from ups where workitem = any($1) order by sop_instance_uid for update`,
+    `select sop_instance_uid as uid, dataset, state, origin, performer, workitem from ups where workitem = any($1) order by sop_instance_uid for no key update`,
     [open.map(({ id }) => id)],
   );
   for (const facts of open) {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { code, dataset, items, text, texts, type Dataset } from '../../storage/dicom/dataset.ts';
 import { deriveUid } from '../../storage/dicom/uids.ts';
 import { writePart10 } from '../../storage/dicom/write.ts';
-import { WORKLIST_UID } from '../../storage/ups/step.ts';
+import { dicomDateTime, WORKLIST_UID } from '../../storage/ups/step.ts';
 import { cStore, describeFile, startTestGateway, studyOf, temporaryFolder, waitFor, waitForDelivery, type TestGateway, type Tree } from '../support/gateway.ts';
 import { gridImage } from '../support/grid-image.ts';
 import { modelPackage } from '../support/model-packages.ts';
@@ -186,6 +186,15 @@ describe('AI workitems as Unified Procedure Steps', function () {
       } finally {
         await near.stop();
       }
+    });
+
+    it('begin when they are scheduled to', async () => {
+      const uid = await send('scheduled');
+      await waitForDelivery(gateway.api, uid);
+      const at = Date.now() + 1500;
+      const ordered = await order(uid, [], { ScheduledProcedureStepStartDateTime: dicomDateTime(new Date(at)) });
+      await client.reached(ordered, 'COMPLETED');
+      assert.ok(Date.now() >= at);
     });
 
     it('wait until their input is ready', async () => {

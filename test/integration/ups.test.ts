@@ -252,6 +252,15 @@ describe('UPS-RS', function () {
       await Promise.all([all.close(), some.close()]);
     });
 
+    it('miss no step that is created in the moment in which somebody subscribes', async () => {
+      const [, ...uids] = await Promise.all([client.subscribe(WORKLIST_UID, 'RACE'), ...Array.from({ length: 20 }, () => created())]);
+      const subscriber = await client.listen('RACE');
+      await Promise.all(uids.map((uid) => client.state(uid, 'IN PROGRESS', TRANSACTION)));
+      for (const uid of uids) assert.equal((await subscriber.wait(uid, 1)).at(-1), 'IN PROGRESS READY');
+      await subscriber.close();
+      await client.send('DELETE', `/workitems/${WORKLIST_UID}/subscribers/RACE`);
+    });
+
     it('wait for a subscriber that is away, and its subscription outlives a restart', async () => {
       const uid = await created();
       await client.subscribe(uid, 'AWAY');
