@@ -19,9 +19,9 @@ export type TakeInstance = (file: AsyncIterable<Uint8Array>) => Promise<void>;
 export async function retrieveDicomweb(client: DicomwebClient, path: string, take: TakeInstance, signal: AbortSignal): Promise<void> {
   const response = await client.get(path, ACCEPT, signal);
   try {
-    for await (const file of filesOf(response)) await take(file);
+    for await (const file of filesOf(response, bodyOf(response, client, signal))) await take(file);
   } catch (error) {
-    throw error instanceof MultipartError || (error as NodeJS.ErrnoException).code === 'ECONNRESET' || signal.aborted ? client.unavailable(error, signal) : error;
+    throw error instanceof MultipartError ? client.unavailable(error, signal) : error;
   } finally {
     // What was not read to its end is not wanted any more; a keep-alive connection cannot go on behind it.
     if (!response.complete) response.destroy();
@@ -29,13 +29,22 @@ export async function retrieveDicomweb(client: DicomwebClient, path: string, tak
   }
 }
 
-async function* filesOf(response: IncomingMessage): AsyncGenerator<AsyncIterable<Uint8Array>> {
+/** What breaks it is the source's fault, whoever reads it. @throws {SourceUnavailable} */
+async function* bodyOf(response: IncomingMessage, client: DicomwebClient, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  try {
+    yield* response as AsyncIterable<Uint8Array>;
+  } catch (error) {
+    throw client.unavailable(error, signal);
+  }
+}
+
+async function* filesOf(response: IncomingMessage, body: AsyncIterable<Uint8Array>): AsyncGenerator<AsyncIterable<Uint8Array>> {
   const contentType = response.headers['content-type'] ?? '';
   const type = parseMediaType(contentType);
-  if (type?.type === 'application/dicom') return yield response;
+  if (type?.type === 'application/dicom') return yield body;
   const boundary = type?.parameters.get('boundary') ?? '';
   if (type?.type !== 'multipart/related' || !isBoundary(boundary)) throw new SourceUnavailable(`the answer is "${contentType.slice(0, 100)}", not multipart/related of application/dicom`);
-  for await (const part of readMultipart(response, boundary)) {
+  for await (const part of readMultipart(body, boundary)) {
     const partType = part.headers.get('content-type');
     if (partType !== undefined && parseMediaType(partType)?.type !== 'application/dicom') throw new SourceUnavailable(`a part is "${partType.slice(0, 100)}", not application/dicom`);
     yield part.body;

@@ -5,7 +5,7 @@ import type { AssociationRequest } from './requestor.ts';
 import { COMMAND } from './command.ts';
 import { protocolError } from './association-error.ts';
 import { exchangeMany } from './exchange.ts';
-import { SubOperationCount, type RetrieveRequest, type SubOperations } from './move-scu.ts';
+import { RetrieveCounter, type RetrieveCounts, type RetrieveRequest } from './move-scu.ts';
 import { identifierBytes, IDENTIFIER_SYNTAXES } from './query-scu.ts';
 
 /** What images are compressed in. */
@@ -62,9 +62,9 @@ export function getContexts(retrieveClasses: readonly string[], sopClassUids: re
  * @returns when the peer has sent what it could, or was told to stop
  * @throws {OperationRefused} {AssociationError} what `onStore` throws
  */
-export async function get(association: Association, context: PresentationContext, { identifier, messageId }: RetrieveRequest, onStore: (message: Message) => Promise<void>, signal?: AbortSignal): Promise<SubOperations> {
+export async function get(association: Association, context: PresentationContext, { identifier, messageId }: RetrieveRequest, onStore: (message: Message) => Promise<void>, signal?: AbortSignal): Promise<RetrieveCounts> {
   const request = { commandField: COMMAND.getRq, affectedSopClassUid: context.abstractSyntax, messageId, priority: 0, hasDataset: true };
-  const counted = new SubOperationCount('C-GET');
+  const counted = new RetrieveCounter('C-GET');
   const onRequest = async (message: Message): Promise<void> => {
     if (message.command.commandField !== COMMAND.storeRq) throw protocolError(`command ${message.command.commandField.toString(16)} while C-STOREs were due`);
     await onStore(message);

@@ -3,11 +3,11 @@ import type { Dataset } from '../../storage/dicom/dataset.ts';
 import type { Association, PresentationContext } from './association.ts';
 import { COMMAND, type Command } from './command.ts';
 import { exchangeMany } from './exchange.ts';
-import { CANCELLED, identifierBytes, OperationRefused } from './query-scu.ts';
-import { STATUS } from './status.ts';
+import { identifierBytes, OperationRefused } from './query-scu.ts';
+import { RETRIEVE_STATUS } from './query-status.ts';
 
 /** How far the sub-operations of a C-MOVE or C-GET came (PS3.7 9.1.3.1). */
-export interface SubOperations {
+export interface RetrieveCounts {
   completed: number;
   /** Stored with a warning. */
   warning: number;
@@ -21,8 +21,8 @@ export interface RetrieveRequest {
   messageId: number;
 }
 
-/** PS3.4 tables C.4-2 and C.4-3: complete, with one or more failures or warnings. */
-const SOME_FAILED = 0xb000;
+/** What says that instances were sent, or are. */
+const GOES_ON: ReadonlySet<number> = new Set([RETRIEVE_STATUS.success, RETRIEVE_STATUS.pending, RETRIEVE_STATUS.cancelled]);
 
 /**
  * @param destination the AE title where the peer sends to
@@ -30,16 +30,16 @@ const SOME_FAILED = 0xb000;
  * @throws {OperationRefused} where it sent nothing, with its reason: A801 for a destination that it does not know
  * @throws {AssociationError}
  */
-export async function move(association: Association, context: PresentationContext, { identifier, messageId }: RetrieveRequest, destination: string, signal?: AbortSignal): Promise<SubOperations> {
+export async function move(association: Association, context: PresentationContext, { identifier, messageId }: RetrieveRequest, destination: string, signal?: AbortSignal): Promise<RetrieveCounts> {
   const request = { commandField: COMMAND.moveRq, affectedSopClassUid: context.abstractSyntax, messageId, priority: 0, moveDestination: destination, hasDataset: true };
-  const counted = new SubOperationCount('C-MOVE');
+  const counted = new RetrieveCounter('C-MOVE');
   for await (const response of exchangeMany(association, context.id, request, identifierBytes(identifier, context.transferSyntax), signal ? { signal } : {})) counted.add(response);
   return counted.result;
 }
 
 /** Peers count in their pending responses, in the last one, in both, or in none. */
-export class SubOperationCount {
-  readonly result: SubOperations = { completed: 0, warning: 0, failed: 0 };
+export class RetrieveCounter {
+  readonly result: RetrieveCounts = { completed: 0, warning: 0, failed: 0 };
   readonly #operation: string;
 
   constructor(operation: string) {
@@ -51,8 +51,7 @@ export class SubOperationCount {
     this.result.completed = Math.max(this.result.completed, response.completedSuboperations ?? 0);
     this.result.warning = Math.max(this.result.warning, response.warningSuboperations ?? 0);
     this.result.failed = Math.max(this.result.failed, response.failedSuboperations ?? 0);
-    const isPending = status === 0xff00 || status === 0xff01;
-    if (isPending || status === STATUS.success || status === CANCELLED || (status & 0xf000) === SOME_FAILED) return;
+    if (GOES_ON.has(status) || (status & 0xf000) === RETRIEVE_STATUS.someFailed) return;
     throw new OperationRefused(this.#operation, status, errorComment);
   }
 }

@@ -6,16 +6,14 @@ import { AssociationError } from './association-error.ts';
 import type { Association, PresentationContext } from './association.ts';
 import { COMMAND } from './command.ts';
 import { exchangeMany } from './exchange.ts';
-import { describeStatus, STATUS } from './status.ts';
+import { QUERY_STATUS } from './query-status.ts';
+import { describeStatus } from './status.ts';
 
 /** PS3.4 table K.6-1. */
 export const MODALITY_WORKLIST_FIND = '1.2.840.10008.5.1.4.31';
 
 /** What a query or a retrieve can be sent in. */
 export const IDENTIFIER_SYNTAXES = [EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN];
-
-/** PS3.4 tables C.4-1 to C.4-3. */
-export const CANCELLED = 0xfe00;
 
 /** The peer answered, with a status that is neither success nor ours to cause. */
 export class OperationRefused extends Error {
@@ -51,9 +49,9 @@ export async function* find(association: Association, context: PresentationConte
   const request = { commandField: COMMAND.findRq, affectedSopClassUid: context.abstractSyntax, messageId, priority: 0, hasDataset: true };
   const responses = exchangeMany(association, context.id, request, identifierBytes(identifier, context.transferSyntax), signal ? { signal } : {});
   for await (const { status, errorComment, dataset } of responses) {
-    // FF01: some optional keys were not matched; whoever needs them looks at what came back.
-    if (status === 0xff00 || status === 0xff01) {
+    // Whether optional keys were matched or not: whoever needs them looks at what came back.
+    if (status === QUERY_STATUS.pending || status === QUERY_STATUS.pendingWithUnsupportedKeys) {
       if (dataset) yield dataset;
-    } else if (status !== STATUS.success && status !== CANCELLED) throw new OperationRefused('C-FIND', status, errorComment);
+    } else if (status !== QUERY_STATUS.success && status !== QUERY_STATUS.cancelled) throw new OperationRefused('C-FIND', status, errorComment);
   }
 }

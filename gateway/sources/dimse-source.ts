@@ -8,8 +8,9 @@ import { AssociationError } from '../dimse/association-error.ts';
 import type { Association } from '../dimse/association.ts';
 import { echo } from '../dimse/echo-scu.ts';
 import { COMPRESSED_SYNTAXES, get, getContexts } from '../dimse/get-scu.ts';
-import { move, type SubOperations } from '../dimse/move-scu.ts';
+import { move, type RetrieveCounts } from '../dimse/move-scu.ts';
 import { contextOf, find, IDENTIFIER_SYNTAXES, OperationRefused } from '../dimse/query-scu.ts';
+import { RETRIEVE_STATUS } from '../dimse/query-status.ts';
 import type { RemoteAe } from '../dimse/requestor.ts';
 import { requestAssociation } from '../dimse/requestor.ts';
 import { handleStore } from '../dimse/storage-scp.ts';
@@ -175,7 +176,7 @@ export class DimseSource implements SourceClient {
   }
 
   /** @param each one C-MOVE or C-GET; the first that is refused is kept, and the others go on */
-  async #retrieve(association: Association, { studyInstanceUid, parts }: FetchRequest, each: (identifier: Dataset) => Promise<SubOperations & { refusal?: OperationRefused }>): Promise<RetrieveEnd> {
+  async #retrieve(association: Association, { studyInstanceUid, parts }: FetchRequest, each: (identifier: Dataset) => Promise<RetrieveCounts & { refusal?: OperationRefused }>): Promise<RetrieveEnd> {
     const end: RetrieveEnd = { sent: 0, failed: false };
     try {
       for (const identifier of parts.flatMap((part) => identifiersOf(studyInstanceUid, part))) {
@@ -219,7 +220,7 @@ export class DimseSource implements SourceClient {
     if (signal?.aborted) return signal.reason;
     if (!(error instanceof AssociationError || error instanceof OperationRefused || error instanceof DicomFormatError)) return error;
     const { calledAe, callingAe, host, port } = this.#options.remote;
-    const advice = error instanceof OperationRefused && error.status === 0xa801 ? `; it must know ${callingAe} with the host and port of this gateway` : '';
+    const advice = error instanceof OperationRefused && error.status === RETRIEVE_STATUS.moveDestinationUnknown ? `; it must know ${callingAe} with the host and port of this gateway` : '';
     return new SourceUnavailable(`${calledAe} at ${host}:${port}: ${error.message}${advice}`, { cause: error });
   }
 }
