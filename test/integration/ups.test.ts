@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { code, dataset, items, text } from '../../storage/dicom/dataset.ts';
 import { datasetXml, parseDatasetXml } from '../../storage/dicom/xml.ts';
 import { WORKLIST_UID, FILTERED_WORKLIST_UID } from '../../storage/ups/step.ts';
-import { startTestGateway, temporaryFolder, type TestGateway } from '../support/gateway.ts';
+import { startTestGateway, temporaryFolder, waitFor, type TestGateway } from '../support/gateway.ts';
 import { newStep, performed, UpsClient } from '../support/ups.ts';
 
 const TRANSACTION = '2.25.4711';
@@ -256,7 +256,7 @@ describe('UPS-RS', function () {
       const [, ...uids] = await Promise.all([client.subscribe(WORKLIST_UID, 'RACE'), ...Array.from({ length: 20 }, () => created())]);
       const subscriber = await client.listen('RACE');
       await Promise.all(uids.map((uid) => client.state(uid, 'IN PROGRESS', TRANSACTION)));
-      for (const uid of uids) assert.equal((await subscriber.wait(uid, 1)).at(-1), 'IN PROGRESS READY');
+      for (const uid of uids) await waitFor(async () => subscriber.of(uid).at(-1) === 'IN PROGRESS READY', `the claim of ${uid}`);
       await subscriber.close();
       await client.send('DELETE', `/workitems/${WORKLIST_UID}/subscribers/RACE`);
     });
