@@ -305,6 +305,10 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
           metrics.storedBytes.inc(bytes);
           metrics.storeSeconds.observe(milliseconds / 1000);
         },
+        performed: (command, status, milliseconds) => {
+          metrics.dimseOperations.inc({ command, status: status.toString(16).padStart(4, '0').toUpperCase() });
+          metrics.dimseSeconds.observe({ command }, milliseconds / 1000);
+        },
       },
     });
     cleanup.add(() => server.drain());

@@ -5,6 +5,7 @@ import type { Association, Message } from './association.ts';
 import type { Command } from './command.ts';
 import { COMMAND, hex4, isResponse, RESPONSE_BIT } from './command.ts';
 import { readIdentifier } from './identifier.ts';
+import { isPending } from './status.ts';
 
 export type Response = Command & { status: number };
 
@@ -26,11 +27,6 @@ export interface ManyOptions {
   signal?: AbortSignal;
   /** Answers a request that the peer makes meanwhile (C-STORE of C-GET, N-EVENT-REPORT): reads its dataset, sends the response. */
   onRequest?(message: Message): Promise<void>;
-}
-
-/** PS3.7 annex C: more responses follow. */
-function isPending(status: number): boolean {
-  return status === 0xff00 || status === 0xff01;
 }
 
 /**

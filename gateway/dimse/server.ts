@@ -12,8 +12,9 @@ import type { Operation } from './operations.ts';
 import { MAX_OPERATIONS, Operations } from './operations.ts';
 import { REJECTION } from './pdu.ts';
 import type { DimseService, ResponseFields, ServiceCall } from './service.ts';
-import { OperationEnded, refuseCommand, refuseUnauthorized } from './service.ts';
+import { commandName, OperationEnded, refuseCommand, refuseUnauthorized } from './service.ts';
 import type { InstanceReceiver } from './storage-scp.ts';
+import { isPending } from './status.ts';
 import { storageService } from './storage-service.ts';
 import { identityProblem, userName } from './user-identity.ts';
 import { verificationService } from './verification-scp.ts';
@@ -23,6 +24,8 @@ export interface DimseMetrics {
   association(outcome: 'accepted' | 'rejected' | 'released' | 'broken'): void;
   /** One C-STORE answered; `status` as in PS3.7. */
   stored(status: number, bytes: number, milliseconds: number): void;
+  /** Any other request answered for the last time: C-FIND and so on. */
+  performed?(command: string, status: number, milliseconds: number): void;
 }
 
 export interface DimseServerOptions {
@@ -120,7 +123,7 @@ export async function startDimseServer({ settings: initial, receiver, services: 
       if (draining) wire.limitTotal(RELEASE_GRACE_MS);
       await operations.run(async (operation) => {
         if (draining) throw new AssociationError('cancelled', 'the gateway is stopping');
-        const call = callOf(operation, operations, { association, caller, log: lines });
+        const call = callOf(operation, operations, { association, caller, log: lines }, metrics);
         const service = serviceOf.get(operation.message.context.abstractSyntax);
         if (!service) await refuseCommand(call);
         else if (service.permission && peerOf(caller)?.allow.includes(service.permission) === false) await refuseUnauthorized(call);
@@ -174,7 +177,8 @@ export async function startDimseServer({ settings: initial, receiver, services: 
   };
 }
 
-function callOf({ message, signal }: Operation, operations: Operations, shared: Pick<ServiceCall, 'association' | 'caller' | 'log'>): ServiceCall {
+function callOf({ message, signal }: Operation, operations: Operations, shared: Pick<ServiceCall, 'association' | 'caller' | 'log'>, metrics: DimseMetrics | undefined): ServiceCall {
+  const started = performance.now();
   const { context, command } = message;
   const sopInstanceUid = command.affectedSopInstanceUid ?? command.requestedSopInstanceUid;
   return {
@@ -195,6 +199,7 @@ function callOf({ message, signal }: Operation, operations: Operations, shared: 
         },
         dataset,
       );
+      if (!isPending(fields.status)) metrics?.performed?.(commandName(command.commandField), fields.status, performance.now() - started);
     },
   };
 }

@@ -51,6 +51,11 @@ export function meansStored(status: number): boolean {
   return STORED.has(status);
 }
 
+/** More responses to the same request follow (PS3.7 annex C). */
+export function isPending(status: number): boolean {
+  return status === 0xff00 || status === 0xff01;
+}
+
 const WORDS: Record<number, string> = {
   0x0000: 'success',
   0x0105: 'no such attribute',

@@ -17,6 +17,8 @@ export function createMetrics() {
     registry,
     associations: new Counter({ name: 'hilum_associations_total', help: 'Associations by outcome', labelNames: ['outcome'], registers }),
     stored: new Counter({ name: 'hilum_cstore_total', help: 'C-STORE requests answered, by DIMSE status', labelNames: ['status'], registers }),
+    dimseOperations: new Counter({ name: 'hilum_dimse_total', help: 'DIMSE requests but C-STORE answered, by command and last status', labelNames: ['command', 'status'], registers }),
+    dimseSeconds: new Histogram({ name: 'hilum_dimse_seconds', help: 'From DIMSE request to last response', labelNames: ['command'], buckets: [0.01, 0.05, 0.1, 0.5, 1, 5, 30, 120, 600, 3600], registers }),
     storedBytes: new Counter({ name: 'hilum_cstore_bytes_total', help: 'Bytes received by C-STORE', registers }),
     storeSeconds: new Histogram({ name: 'hilum_cstore_seconds', help: 'From C-STORE request to response', buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30], registers }),
     indexed: new Counter({ name: 'hilum_indexed_total', help: 'Instances indexed, by outcome', labelNames: ['outcome'], registers }),

@@ -7,7 +7,7 @@ import { exchange } from '../../gateway/dimse/exchange.ts';
 import { requestAssociation } from '../../gateway/dimse/requestor.ts';
 import { STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES } from '../../storage/dicom/uids.ts';
 import { IntakeRefusal } from '../../storage/errors.ts';
-import { associateRequest, CR_STORAGE, eventually, EXPLICIT, imageDataset, IMPLICIT, RawPeer, sha256, startTestServer, storeRequest } from '../support/dimse.ts';
+import { associateRequest, CR_STORAGE, eventually, EXPLICIT, imageDataset, IMPLICIT, RawPeer, sha256, silent, startTestServer, storeRequest } from '../support/dimse.ts';
 
 const remoteOf = (port: number) => ({ host: '127.0.0.1', port, calledAe: 'HILUM', callingAe: 'MODALITY' });
 const crContext = [{ abstractSyntax: CR_STORAGE, transferSyntaxes: [EXPLICIT] }];
@@ -94,8 +94,10 @@ describe('the DIMSE server', () => {
     assert.equal((await peer.read()).type, 6);
   });
 
-  it('answers C-ECHO, and other commands with 0211', async () => {
-    await using test = await startTestServer();
+  it('answers C-ECHO, and other commands with 0211, and counts both', async () => {
+    const counted: [string, number][] = [];
+    const ignore = (): void => {};
+    await using test = await startTestServer({}, silent, { association: ignore, stored: ignore, performed: (command, status) => counted.push([command, status]) });
     await using peer = await RawPeer.associate(test.port);
     peer.sendCommand({ commandField: 0x30, messageId: 5, affectedSopClassUid: '1.2.840.10008.1.1', hasDataset: false }, 3);
     const echo = decodeCommand((await peer.read()).body.subarray(6));
@@ -104,6 +106,7 @@ describe('the DIMSE server', () => {
     peer.sendDataset(Buffer.alloc(100));
     const find = decodeCommand((await peer.read()).body.subarray(6));
     assert.deepEqual([find.commandField, find.status, find.messageIdBeingRespondedTo], [0x8020, 0x0211, 6]);
+    assert.deepEqual(counted, [['C-ECHO', 0], ['C-FIND', 0x0211]]);
   });
 
   const refusals = [

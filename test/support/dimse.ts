@@ -9,7 +9,7 @@ import { settingsSchema, type Settings } from '../../config/settings.ts';
 import { encodeAssociateRequest, type AssociateRequest } from '../../gateway/dimse/associate-pdu.ts';
 import { encodeCommand, type Command } from '../../gateway/dimse/command.ts';
 import { encodeDataHeader, PDU_HEADER_BYTES } from '../../gateway/dimse/pdu.ts';
-import { startDimseServer, type DimseServer } from '../../gateway/dimse/server.ts';
+import { startDimseServer, type DimseMetrics, type DimseServer } from '../../gateway/dimse/server.ts';
 import type { InstanceReceiver } from '../../gateway/dimse/storage-scp.ts';
 import { Wire } from '../../gateway/dimse/wire.ts';
 import { dataset } from '../../storage/dicom/dataset.ts';
@@ -79,11 +79,11 @@ export interface TestServer extends AsyncDisposable {
 }
 
 /** `await using` stops it and removes its folder. */
-export async function startTestServer(values: Record<string, unknown> = {}, log = silent): Promise<TestServer> {
+export async function startTestServer(values: Record<string, unknown> = {}, log = silent, metrics?: DimseMetrics): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'hilum-dimse-'));
   const sink = new FileSink(folder);
   const limits = { drainSeconds: 1, ...(values.limits as object | undefined) };
-  const server = await startDimseServer({ settings: settingsWith({ ...values, limits }), receiver: sink, log });
+  const server = await startDimseServer({ settings: settingsWith({ ...values, limits }), receiver: sink, log, ...(metrics && { metrics }) });
   return {
     server,
     port: server.port,
