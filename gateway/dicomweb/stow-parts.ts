@@ -79,8 +79,9 @@ export class InstanceStore implements PartStore {
     await this.#settle(0);
   }
 
+  /** Those that are under way are stored, or refused, all the same, and belong into the answer. */
   async close(): Promise<void> {
-    await Promise.allSettled(this.#running);
+    for (const each of this.#running.splice(0)) await Promise.resolve((await each)()).catch(() => undefined);
   }
 
   /** Enters what became of those that came first, until so many are left. */

@@ -109,6 +109,22 @@ describe('STOW-RS', () => {
     assert.equal(gateway.store.contexts.length, 1, 'the second part was not tried');
   });
 
+  it('names what it stored before the room was gone, and says of the rest that there was none', async () => {
+    const { receive } = gateway.store;
+    let taken = 0;
+    gateway.store.receive = (source, context) => {
+      if (++taken === 4) gateway.store.limits.freeDiskBytes = Number.MAX_SAFE_INTEGER;
+      return receive.call(gateway.store, source, context);
+    };
+    const { status, body } = await store(multipart(Array.from({ length: 12 }, (_, index) => testInstance(index + 1))));
+    assert.equal(status, 202);
+    const { blobs, incoming } = await gateway.store.kept();
+    assert.equal(incoming, 0);
+    assert.equal(body['00081199']!.Value.length, blobs, 'what is kept is named');
+    assert.equal(blobs + failures(body)!.length, 12);
+    assert.ok(failures(body)!.every(([, reason]) => reason === 0xa700));
+  });
+
   it('answers 413 when an instance is larger than allowed', async () => {
     gateway.store.limits.instanceBytes = 100_000;
     const { status, body } = await store(multipart([testInstance(1, { PixelData: new Uint8Array(200_000) })]));
