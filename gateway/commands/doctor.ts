@@ -8,7 +8,7 @@ import type { LoadedSettings } from '../../config/load.ts';
 import { withDatabase } from './database.ts';
 import { checkStorage } from './doctor-storage.ts';
 import { probeDestination } from './doctor-destinations.ts';
-import { probeSource } from './doctor-sources.ts';
+import { probeModalityWorklist, probeSource } from './doctor-sources.ts';
 
 /** `advice` says how to mend what is not ok. */
 export interface Finding {
@@ -31,6 +31,7 @@ export async function doctorCommand(args: string[], settings: LoadedSettings): P
   await checkDatabase(settings, values.storage, tell);
   for (const destination of settings.destinations) tell(await probeDestination(destination, settings));
   for (const source of settings.sources) tell(await probeSource(source, settings));
+  if (settings.modalityWorklist) tell(await probeModalityWorklist(settings.modalityWorklist, settings));
   return healthy ? 0 : 1;
 }
 

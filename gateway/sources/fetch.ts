@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Settings, Source } from '../../config/settings.ts';
+import { isDatabaseAway } from '../../storage/database.ts';
 import { SourceUnavailable } from '../../storage/errors.ts';
 import { isOwnRequest, type Retrieval, type RetrievalCounts, type RetrievalsRepository } from '../../storage/retrievals.repository.ts';
 import { nextAttempt } from '../delivery/delivery.ts';
@@ -47,8 +48,10 @@ export async function fetchDue(sourceName: string, options: FetchOptions, signal
       await perform(retrieval, source, client, { ...options, log: lines }, signal);
     } catch (error) {
       if (signal.aborted) return await retrievals.putBack(retrieval.id); // shutting down: it stays due
-      if (!(error instanceof SourceUnavailable || error instanceof HopelessError)) throw error;
-      await tryLater(retrieval, source, error, { ...options, log: lines });
+      if (isDatabaseAway(error)) throw error; // the whole job is tried again
+      // Whatever it is about this study, it must not hold back the others.
+      if (!(error instanceof SourceUnavailable || error instanceof HopelessError)) lines.error({ err: error }, 'a retrieval failed unexpectedly');
+      await tryLater(retrieval, source, error as Error, { ...options, log: lines });
     } finally {
       await client.close();
     }

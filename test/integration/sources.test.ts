@@ -189,6 +189,23 @@ describe('fetching from a source', function () {
     assert.equal((await tryOnce(id)).state, 'completed');
   });
 
+  it('goes on with the other studies where one fails of something unheard of', async () => {
+    put([1]);
+    const [bad, good] = [study, `${study}8`];
+    archive.instances.push(...studyFiles({ studyInstanceUid: good, series: [1] }));
+    const id = await ask();
+    const other = await retrievals.request({ source: 'archive', studyInstanceUid: good, purpose: 'study', requestedBy: 'watch', hours: 1 }, async () => undefined);
+    const options = fetchOptions();
+    const promote = async (uid: string): Promise<void> => {
+      if (uid === bad && outcomes.length === 0) throw new TypeError('unheard of');
+      await options.promote(uid);
+    };
+    await fetchDue('archive', { ...options, promote }, never);
+    assert.deepEqual(outcomes.slice(0, 2), ['retry', 'completed']);
+    assert.equal((await retrievals.get(other.id))?.state, 'completed');
+    assert.equal((await tryOnce(id)).state, 'completed');
+  });
+
   it('fetches studies before priors', async () => {
     put([1]);
     await ask('prior');

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { probeModalityWorklist } from '../../gateway/commands/doctor-sources.ts';
 import { dataset, get, text } from '../../storage/dicom/dataset.ts';
 import { readPart10 } from '../../storage/dicom/part10.ts';
 import { writePart10 } from '../../storage/dicom/write.ts';
 import { studyFiles } from '../support/archive-studies.ts';
+import { settingsWith } from '../support/dimse.ts';
 import { cStore, describeFile, startTestGateway, temporaryFolder, waitForDelivery, type TestGateway } from '../support/gateway.ts';
 import { startTool, type RunningTool } from '../support/peers.ts';
 
@@ -82,6 +84,13 @@ describe("DCMTK's modality worklist", function () {
     const sent = (await readFile(join(folder.path, '2.25.8100.dcm'))).subarray(-512);
     const kept = await Promise.all(blobs.map((name) => readFile(join(gateway.home, 'blobs', name))));
     assert.ok(kept.some((bytes) => bytes.subarray(-512).equals(sent)));
+  });
+
+  it('is asked by `hilum doctor`', async () => {
+    const settings = settingsWith({ peers: [{ name: 'ris', aeTitle: 'RIS', host: '127.0.0.1', port: ris.port }], modalityWorklist: { peer: 'ris', complete: ['PatientSex'] } });
+    assert.deepEqual(await probeModalityWorklist(settings.modalityWorklist!, settings), { ok: true, what: 'modality worklist ris answers' });
+    settings.peers[0]!.port = 1;
+    assert.match((await probeModalityWorklist(settings.modalityWorklist!, settings)).what, /^modality worklist ris: cannot connect to 127\.0\.0\.1:1/);
   });
 
   it('never replaces what an image says', async () => {
