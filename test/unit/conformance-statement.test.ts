@@ -9,12 +9,19 @@ import { patientAndStudy } from '../../ai/results/copy-attributes.ts';
 import { encodeOverlays, SECONDARY_CAPTURE } from '../../ai/results/overlay.ts';
 import { COMPREHENSIVE_3D_SR, COMPREHENSIVE_SR, encodeReport } from '../../ai/results/structured-report.ts';
 import { settingsSchema } from '../../config/settings.ts';
-import { FAILURE_REASON } from '../../gateway/dicomweb/store-response.ts';
+import { FAILURE_REASON, WARNING_REASON } from '../../gateway/dicomweb/store-response.ts';
 import { hex4 } from '../../gateway/dimse/command.ts';
 import { REJECTION } from '../../gateway/dimse/pdu.ts';
+import { PROCEDURE_STEP_STATUS } from '../../gateway/dimse/procedure-step-scp.ts';
+import { FIND_MODELS, FIND_OPTIONS, GET_MODELS, MOVE_MODELS, RETRIEVE_OPTIONS } from '../../gateway/dimse/query-models.ts';
+import { QUERY_STATUS, RETRIEVE_STATUS } from '../../gateway/dimse/query-status.ts';
 import { meansStored, STATUS } from '../../gateway/dimse/status.ts';
+import { COMMITMENT_STATUS } from '../../gateway/dimse/storage-commitment-scp.ts';
+import { COMMITMENT_FAILURE } from '../../gateway/dimse/storage-commitment.ts';
+import { STORAGE_EXTENDED } from '../../gateway/dimse/storage-service.ts';
 import { contextsFor } from '../../gateway/dimse/store-scu.ts';
 import { openApi } from '../../gateway/http/openapi.ts';
+import { hasCodecs } from '../../gateway/transcode/frame-transcoder.ts';
 import { keywordOf, type Dataset } from '../../storage/dicom/dataset.ts';
 import { parsePart10 } from '../../storage/dicom/part10.ts';
 import { SOP_CLASS_NAMES } from '../../storage/dicom/sop-classes.ts';
@@ -93,7 +100,37 @@ describe('the conformance statement', () => {
     const responses = Object.keys(paths['/dicomweb/studies']?.['post']?.responses ?? {});
     assert.deepEqual(rows('Status | When', '### 5.1').map(([status]) => status), responses);
     const reasons = Object.values(FAILURE_REASON).map(hex4);
-    assert.deepEqual(rows('Failure Reason | When').map(([reason]) => reason), reasons);
+    assert.deepEqual(rows('Failure Reason | When', '### 5.1').map(([reason]) => reason), reasons);
+  });
+
+  it('lists every warning reason of STOW-RS', () => {
+    assert.deepEqual(rows('Warning Reason | When').map(([reason]) => reason), Object.values(WARNING_REASON).map(hex4));
+  });
+
+  it('lists every model of queries and retrieves, with its levels, and every status', () => {
+    assert.deepEqual(rows('SOP class | UID | Levels').map(([, uid = '', levels = '']) => [uid, levels]), Object.entries(FIND_MODELS).map(([uid, { levels }]) => [uid, [...levels.keys()].join(', ')]));
+    assert.deepEqual(rows('Model | UID').map(([, uid]) => uid), Object.keys({ ...MOVE_MODELS, ...GET_MODELS }));
+    const ofAnyService = new Set(['0124', '0211']);
+    const stated = (head: string): string[] => rows(head).map(([status = '']) => status).filter((status) => !ofAnyService.has(status)).toSorted();
+    assert.deepEqual(stated('C-FIND status | Meaning | When'), Object.values(QUERY_STATUS).map(hex4).toSorted());
+    assert.deepEqual(stated('C-MOVE, C-GET status | Meaning | When'), Object.values(RETRIEVE_STATUS).map(hex4).toSorted());
+    const extended = Object.fromEntries(rows('SOP classes | Application information accepted | Meaning'));
+    assert.equal(extended['Storage, all'], [...STORAGE_EXTENDED].join(', '));
+    assert.equal(extended['Query/Retrieve FIND'], Object.values(FIND_OPTIONS).map(Number).join(', '));
+    assert.equal(extended['Query/Retrieve MOVE, GET'], Object.values(RETRIEVE_OPTIONS).map(Number).join(', '));
+  });
+
+  it('lists every status of storage commitment and of procedure steps', () => {
+    const { noSuchEventType: _, ...ofAction } = COMMITMENT_STATUS;
+    assert.deepEqual(rows('N-ACTION status | Meaning | When').map(([status]) => status), ['0000', ...Object.values(ofAction).map(hex4).toSorted()]);
+    const { duplicateTransactionUid: __, ...reasons } = COMMITMENT_FAILURE;
+    assert.deepEqual(rows('Failure Reason | When', '#### 4.2.5').map(([reason]) => reason), Object.values(reasons).map(hex4).toSorted());
+    assert.deepEqual(rows('N-CREATE, N-SET status | Meaning | When').map(([status]) => status), ['0000', ...Object.values(PROCEDURE_STEP_STATUS).map(hex4).toSorted()]);
+  });
+
+  it('lists every transfer syntax that is made of others', () => {
+    const made = Object.entries(TRANSFER_SYNTAXES).filter(([uid]) => hasCodecs(EXPLICIT_VR_LITTLE_ENDIAN, uid));
+    assert.deepEqual(rows('Transfer syntax that is made | How').map(([name]) => name), made.map(([, { name }]) => name));
   });
 
   it('lists every DICOMweb request', () => {
