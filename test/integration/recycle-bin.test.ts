@@ -13,7 +13,7 @@ import { IntakeRepository } from '../../storage/intake.repository.ts';
 import { PurgeRepository } from '../../storage/purge.repository.ts';
 import { RecycleRepository } from '../../storage/recycle.repository.ts';
 import { StoredArchive } from '../../storage/stored-archive.ts';
-import { phantomFile, startTestGateway, temporaryFolder, waitFor, worklistOf, type SentFile } from '../support/gateway.ts';
+import { cStore, phantomFile, startTestGateway, temporaryFolder, waitFor, worklistOf, type SentFile } from '../support/gateway.ts';
 import { faultSettings } from '../support/kill-run.ts';
 import { TestPipeline } from '../support/pipeline.ts';
 import { stowRequest } from '../support/stow.ts';
@@ -292,6 +292,10 @@ describe('DELETE over HTTP', () => {
       assert.equal((await fetch(`${gateway.api}/api/recycle-bin/${study}/restore`, { method: 'POST' })).status, 200);
       assert.equal((await fetch(`${gateway.api}/api/recycle-bin/${study}/restore`, { method: 'POST' })).status, 404);
       await waitFor(async () => (await fetch(`${address()}/metadata`)).status === 200, 'the study');
+
+      assert.equal((await fetch(address(), { method: 'DELETE' })).status, 200);
+      assert.deepEqual((await cStore(gateway.dimsePort ?? 0, [file])).map(({ status }) => status), ['delivered']);
+      await waitFor(async () => (await fetch(`${address()}/metadata`)).status === 200, 'the study, which was sent again by C-STORE');
 
       const changed = join(folder.path, 'changed.dcm');
       await writeFile(changed, Buffer.from((await readFile(file.path, 'latin1')).replace('CHEST', 'CHES '), 'latin1'));
