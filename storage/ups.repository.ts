@@ -231,7 +231,8 @@ function indexed(keys: readonly QueryKey[]): { conditions: string; parameters: u
   const parameters: unknown[] = [];
   const conditions = keys.flatMap(({ tag, matching: key }) => {
     const column = columns[tag];
-    if (column === undefined || key.kind !== 'values' || key.values.some((value) => /[*?]/.test(value))) return [];
+    // Wildcards are matched afterwards; text that Postgres cannot hold matches nothing.
+    if (column === undefined || key.kind !== 'values' || key.values.some((value) => /[*?\0]/.test(value) || !value.isWellFormed())) return [];
     parameters.push(key.values);
     // Said in words that the index of open steps knows.
     const open = tag === '00741000' && key.values.every((value) => value === 'SCHEDULED' || value === 'IN PROGRESS');

@@ -21,12 +21,29 @@ export async function readStep(request: Request, response: Response): Promise<Da
   const type = parseMediaType(request.headers['content-type'] ?? '')?.type;
   if (type === undefined || ![...JSON_TYPES, ...XML_TYPES].includes(type))
     throw new HttpError(415, 'The dataset is sent as application/dicom+json or application/dicom+xml.', { Accept: 'application/dicom+json, application/dicom+xml' });
-  const body = await readBody(request, response);
+  const step = parse(await readBody(request, response), type);
+  const unkept = unkeptIn(step);
+  if (unkept !== undefined) throw new HttpError(400, `${unkept} holds a character that is none of Unicode's, or NUL.`);
+  return step;
+}
+
+function parse(body: string, type: string): Dataset {
   if (XML_TYPES.includes(type)) return parseDatasetXml(body);
   const value = parseJson(body);
   // PS3.18 F.2.1 puts datasets into an array; callers send the one alone as well.
   if (Array.isArray(value) && value.length !== 1) throw new HttpError(400, `The body holds ${value.length} datasets, not one.`);
   return datasetOf(Array.isArray(value) ? value[0] : value);
+}
+
+/** The tag of text that the database cannot keep: NUL (PS3.5 6.1.3 has no use for it in text), and half a surrogate pair. */
+function unkeptIn(dataset: Dataset): string | undefined {
+  for (const [tag, element] of Object.entries(dataset))
+    for (const value of [...(element.Value ?? []), element.BulkDataURI ?? null]) {
+      if (typeof value === 'string' && (value.includes('\0') || !value.isWellFormed())) return tag;
+      const within = typeof value === 'object' && value !== null ? (element.vr === 'PN' ? unkeptIn({ [tag]: { vr: 'LO', Value: Object.values(value) as string[] } }) : unkeptIn(value as Dataset)) : undefined;
+      if (within !== undefined) return within === tag ? tag : `${tag}.${within}`;
+    }
+  return undefined;
 }
 
 /** The same where a body is optional: an empty one is an empty dataset. */

@@ -56,6 +56,7 @@ function deletionLock(request: Request): boolean {
 /** Matching keys as `filter=attribute=value,…`, or each as a parameter of its own, as the editions before 2019b had it. */
 function filterOf(request: Request): QueryKey[] {
   const { filter, deletionlock: _, ...others } = request.query;
+  if (Object.values(request.query).flat().join('').includes('\0')) throw new HttpError(400, 'The filter holds NUL, which no attribute does.');
   const pairs = filter === undefined ? Object.entries(others).map(([name, value]) => [name, String(value)]) : [filter].flat().join(',').split(',').map((pair) => pair.split(/=(.*)/s).slice(0, 2));
   const { query, warnings } = parseSearch({ level: 'instance' }, pairs.map(([name = '', value = '']) => `${encodeURIComponent(name.trim())}=${encodeURIComponent(value)}`).join('&'));
   if (warnings.length > 0) throw new HttpError(400, `The filter is not understood: ${warnings.join('; ')}.`);
