@@ -16,11 +16,9 @@ export interface PartsAnswer {
   single: boolean;
   /** Exactly one part, and known to be: it can be asked for in ranges, in multipart/related too. */
   one: boolean;
-  /** Of the parts, for multipart/related. */
-  mediaType: string;
   /** Made as they are taken. */
   parts: AsyncGenerator<ContentPart, void, undefined>;
-  /** Whatever else these are, the parts are others: digests, syntaxes, places. */
+  /** Whatever else these are, the parts are others: digests, types, syntaxes, places. */
   identity: readonly string[];
   /** The same bytes each time; what is transcoded may come out otherwise in another version. */
   asKept: boolean;
@@ -33,8 +31,8 @@ export interface PartsAnswer {
 
 /** @throws {HttpError} 404 when there is no part; 412, 416; what making the first part throws */
 export async function sendParts(request: Request, response: Response, answer: PartsAnswer): Promise<void> {
-  const { single, one, mediaType, parts, identity, left } = answer;
-  const boundary = boundaryOf(single ? 'single' : mediaType, ...identity);
+  const { single, one, parts, identity, left } = answer;
+  const boundary = boundaryOf(single ? 'single' : 'multipart', ...identity);
   const etag = `${answer.asKept ? '' : 'W/'}"${boundary.slice('hilum-'.length)}"`;
   const headers = {
     ETag: etag, 'Cache-Control': answer.cacheControl, Vary: 'Accept',
@@ -54,12 +52,17 @@ export async function sendParts(request: Request, response: Response, answer: Pa
     const ranges = one && first.length !== undefined ? 'bytes' : undefined;
     const head: BodyHead = single
       ? { status, headers: { ...headers, 'Accept-Ranges': ranges, 'Content-Type': part.type, 'Content-Length': part.length, 'Content-Location': part.location, 'Content-Range': part.range } }
-      : { status, headers: { ...headers, 'Accept-Ranges': ranges, 'Content-Type': multipartType(mediaType, boundary), 'Content-Length': one ? multipartLength([part], boundary) : undefined } };
+      : { status, headers: { ...headers, 'Accept-Ranges': ranges, 'Content-Type': multipartType(rootTypeOf(first), boundary), 'Content-Length': one ? multipartLength([part], boundary) : undefined } };
     const body = single ? first.open(range) : multipartBody(outgoing({ part, body: first.open(range) }, parts), boundary);
     await sendBody(request, response, head, body);
   } finally {
     await parts.return();
   }
+}
+
+/** The type of the first part stands for all of them (RFC 2387 3.1), although pixels may have another than the values beside them. */
+function rootTypeOf({ type }: ContentPart): string {
+  return type.split(';', 1)[0] ?? type;
 }
 
 async function* outgoing(first: { part: OutgoingPart; body: AsyncIterable<Uint8Array> }, rest: AsyncIterable<ContentPart>) {

@@ -41,7 +41,7 @@ export async function retrieveBulkValue(request: Request, response: Response, op
     yield { ...content, type: chosen.type, location };
   };
   await sendParts(request, response, {
-    single: chosen.form !== 'multipart', one: true, mediaType: chosen.type, parts: parts(), identity: [location, instance.digest, instance.path], asKept: true, none: '', cacheControl: CACHE_CONTROL,
+    single: chosen.form !== 'multipart', one: true, parts: parts(), identity: [location, instance.digest, instance.path, chosen.type], asKept: true, none: '', cacheControl: CACHE_CONTROL,
   });
 }
 
@@ -102,8 +102,8 @@ export async function retrieveBulkData(request: Request, response: Response, opt
     }
   };
   await sendParts(request, response, {
-    single: false, one: false, mediaType: values ? OCTET_STREAM : represented[0]!.mediaType, parts: parts(), none: 'There is no bulk data.', cacheControl: CACHE_CONTROL,
-    identity: [root, String(values), ...instances.map(({ sopInstanceUid, digest, path }) => `${sopInstanceUid} ${digest} ${path} ${pixels.get(sopInstanceUid)?.transferSyntaxUid}`)],
+    single: false, one: false, parts: parts(), none: 'There is no bulk data.', cacheControl: CACHE_CONTROL,
+    identity: [root, String(values), ...instances.map(({ sopInstanceUid, digest, path }) => `${sopInstanceUid} ${digest} ${path} ${pixels.get(sopInstanceUid)?.mediaType} ${pixels.get(sopInstanceUid)?.transferSyntaxUid}`)],
     asKept: false,
     left: { count: pixels.size - represented.length + (values ? 0 : 1), of: pixels.size + 1, what: 'kinds of bulk data' },
   });

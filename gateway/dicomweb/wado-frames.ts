@@ -26,9 +26,9 @@ export async function retrieveFrames(request: Request, response: Response, optio
   const { form, mediaType, transferSyntaxUid } = representation;
   const address = instanceAddress(serviceRoot(request), instance);
   await sendParts(request, response, {
-    single: form === 'single', one, mediaType, none: 'There are no such frames.', cacheControl: CACHE_CONTROL,
+    single: form === 'single', one, none: 'There are no such frames.', cacheControl: CACHE_CONTROL,
     parts: located(frameParts(instance, frames, representation, options, callerSignal(response)), address),
-    identity: [address, instance.digest, instance.path, transferSyntaxUid, frames.join()],
+    identity: [address, instance.digest, instance.path, mediaType, transferSyntaxUid, frames.join()],
     asKept: transferSyntaxUid === instance.transferSyntaxUid,
   });
 }
@@ -59,16 +59,16 @@ export async function sendPixelData(request: Request, response: Response, images
     const representation = pixelDataRepresentation(wanted, instance, images.length === 1, options);
     return representation ? [{ instance, representation }] : [];
   });
-  const { form, mediaType } = chosen[0]?.representation ?? raise(noPixelRepresentation(first, options.transcoder));
+  const { form } = chosen[0]?.representation ?? raise(noPixelRepresentation(first, options.transcoder));
   const root = serviceRoot(request);
   const caller = callerSignal(response);
   const parts = async function* (): AsyncGenerator<ContentPart, void, undefined> {
     for (const { instance, representation } of chosen) yield* pixelDataOfInstance(instance, representation, root, options, caller);
   };
   await sendParts(request, response, {
-    single: form === 'single', one: images.length === 1 && isOnePart(first, chosen[0]!.representation), mediaType, none: 'There is no pixel data.', cacheControl: CACHE_CONTROL,
+    single: form === 'single', one: images.length === 1 && isOnePart(first, chosen[0]!.representation), none: 'There is no pixel data.', cacheControl: CACHE_CONTROL,
     parts: parts(),
-    identity: [root, ...chosen.map(({ instance, representation }) => `${instance.sopInstanceUid} ${instance.digest} ${instance.path} ${representation.transferSyntaxUid}`)],
+    identity: [root, ...chosen.map(({ instance, representation }) => `${instance.sopInstanceUid} ${instance.digest} ${instance.path} ${representation.mediaType} ${representation.transferSyntaxUid}`)],
     asKept: chosen.every(({ instance, representation }) => instance.transferSyntaxUid === representation.transferSyntaxUid),
     left: { count: images.length - chosen.length, of: images.length, what: 'images' },
   });
