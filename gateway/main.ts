@@ -191,7 +191,7 @@ async function start(first: LoadedSettings, log: Logger, cleanup: Cleanup): Prom
   const webRoot = has('web') ? await buildPage(log) : undefined;
   const health = { live: () => live(analyzer), ready: () => ready(dataSource, home, first, analyzer) };
   const about = () => ({ aeTitle: first.dimse.aeTitle, dimsePort: dimse?.port ?? 0, version: VERSION });
-  const ups = await startUps({ settings, dataSource, databaseUrl, queue, log });
+  const ups = await startUps({ settings, dataSource, databaseUrl, queue, log, announce: has('web') });
   cleanup.add(() => ups.stop());
   const http = await startHttpServer({
     settings: first, health, about, webRoot, log, events, ups,

@@ -26,10 +26,11 @@ export interface UpsParts {
   databaseUrl: string;
   queue: JobQueue;
   log: Logger;
+  /** Whether subscribers are to hear that the service is back: one process does for all. */
+  announce: boolean;
 }
 
-/** What a process with web serves. Its subscribers hear that the service is back. */
-export async function startUps({ settings, dataSource, databaseUrl, queue, log }: UpsParts): Promise<Ups & { stop(): Promise<void> }> {
+export async function startUps({ settings, dataSource, databaseUrl, queue, log, announce }: UpsParts): Promise<Ups & { stop(): Promise<void> }> {
   const steps = new UpsRepository(dataSource);
   const listener = new PostgresListener(databaseUrl, UPS_CHANNEL, log);
   await listener.start();
@@ -44,7 +45,7 @@ export async function startUps({ settings, dataSource, databaseUrl, queue, log }
     aeTitle: settings().dimse.aeTitle,
   };
   const attributes = dataset({ SCPStatus: 'RESTARTED', SubscriptionListStatus: 'WARM START', UnifiedProcedureStepListStatus: 'WARM START' });
-  await steps.tellAll({ type: EVENT_TYPE.scpStatus, attributes });
+  if (announce) await steps.tellAll({ type: EVENT_TYPE.scpStatus, attributes });
   return { service, notifications: new StepNotifications(listener, steps, log), stop: () => listener.stop() };
 }
 
