@@ -14,7 +14,7 @@ import { startTool, type RunningTool } from '../support/peers.ts';
 const WORKLIST_CLASS = '1.2.840.10008.5.1.4.31';
 
 /** An item as a RIS offers it. */
-function worklistItem(values: Record<string, unknown>): Uint8Array {
+function worklistItem(values: Record<string, unknown>, stepId = 'SPS1'): Uint8Array {
   const item = dataset({
     SpecificCharacterSet: 'ISO_IR 192',
     AccessionNumber: 'ACC1',
@@ -28,7 +28,7 @@ function worklistItem(values: Record<string, unknown>): Uint8Array {
     RequestedProcedureID: 'RP1',
     ScheduledProcedureStepSequence: [{
       Modality: 'CR', ScheduledStationAETitle: 'MODALITY', ScheduledProcedureStepStartDate: '20260105', ScheduledProcedureStepStartTime: '1000',
-      ScheduledPerformingPhysicianName: 'Per^Forming', ScheduledProcedureStepDescription: 'Chest', ScheduledProcedureStepID: 'SPS1',
+      ScheduledPerformingPhysicianName: 'Per^Forming', ScheduledProcedureStepDescription: 'Chest', ScheduledProcedureStepID: stepId,
     }],
     ...values,
   });
@@ -47,6 +47,7 @@ describe("DCMTK's modality worklist", function () {
     await writeFile(join(worklists, 'RIS', 'lockfile'), '');
     await writeFile(join(worklists, 'RIS', '1.wl'), worklistItem({}));
     await writeFile(join(worklists, 'RIS', '2.wl'), worklistItem({ AccessionNumber: 'ACC2', PatientID: 'SOMEBODY', PatientName: 'Some^Body' }));
+    await writeFile(join(worklists, 'RIS', '3.wl'), worklistItem({ AccessionNumber: 'ACC7' }, 'SPS7'));
     ris = await startTool('wlmscpfs', (port) => ['--single-process', '--keep-char-set', '-dfr', '-dfp', worklists, String(port)]);
     folder = await temporaryFolder();
     gateway = await startTestGateway(join(folder.path, 'home'), {
@@ -62,13 +63,13 @@ describe("DCMTK's modality worklist", function () {
   });
 
   /** Sends an image. @returns what the worklist entry says, and the report */
-  async function send(studyInstanceUid: string, values: Record<string, unknown>) {
+  async function send(studyInstanceUid: string, values: Record<string, unknown>, to = gateway) {
     const [image] = studyFiles({ studyInstanceUid, series: [1], values });
     const path = join(folder.path, `${studyInstanceUid}.dcm`);
     await writeFile(path, image!.file);
-    await cStore(gateway.dimsePort ?? 0, [await describeFile(path)]);
-    const study = await waitForDelivery(gateway.api, studyInstanceUid);
-    const out = join(gateway.home, 'out', studyInstanceUid);
+    await cStore(to.dimsePort ?? 0, [await describeFile(path)]);
+    const study = await waitForDelivery(to.api, studyInstanceUid);
+    const out = join(to.home, 'out', studyInstanceUid);
     const files = await Promise.all((await readdir(out)).map((name) => readPart10(join(out, name))));
     return { study, report: files.find(({ dataset: each }) => text(each, 'Modality') === 'SR')!.dataset };
   }
@@ -110,5 +111,19 @@ describe("DCMTK's modality worklist", function () {
     assert.deepEqual([study.flagged, get(report, 'PatientSex')?.Value], [null, undefined]);
     const wildcard = await send('2.25.8104', { AccessionNumber: 'ACC*', PatientSex: undefined });
     assert.deepEqual([wildcard.study.flagged, get(wildcard.report, 'PatientSex')?.Value], [null, undefined]);
+  });
+
+  it('is asked by the scheduled step that an image fulfils, where the settings say so', async () => {
+    const other = await startTestGateway(join(folder.path, 'other'), {
+      peers: [{ name: 'ris', aeTitle: 'RIS', host: '127.0.0.1', port: ris.port }],
+      modalityWorklist: { peer: 'ris', matchBy: 'ScheduledProcedureStepID', complete: ['AccessionNumber', 'PatientSex'] },
+    });
+    try {
+      const { study, report } = await send('2.25.8105', { AccessionNumber: null, PatientSex: undefined, RequestAttributesSequence: [{ RequestedProcedureID: 'RP7', ScheduledProcedureStepID: 'SPS7' }] }, other);
+      assert.deepEqual([text(report, 'AccessionNumber'), text(report, 'PatientSex'), study.accessionNumber], ['ACC7', 'F', 'ACC7'], ris.output());
+      assert.match(study.flagged ?? '', /\(by ScheduledProcedureStepID\), not in the images: AccessionNumber, PatientSex$/);
+    } finally {
+      await other.stop();
+    }
   });
 });
