@@ -28,7 +28,7 @@ async function render(request: RenderRequest): Promise<RenderReply> {
   const region = regionOf(request.region, whole);
   const { width, height } = sizeOf(region, request.viewport);
   const writing = request.annotation.length > 0 ? annotationSvg(file.dataset, request.annotation, width, height) : undefined;
-  const layout = { drawing: presentation?.drawing, turn: presentation?.turn, region, mirror: request.mirror, width, height, writing };
+  const layout = { shutter: presentation?.shutter, turn: presentation?.turn, graphics: presentation?.graphics, region, mirror: request.mirror, width, height, writing };
   return { status: 'rendered', picture: await encodePicture(canvas, layout, request) };
 }
 

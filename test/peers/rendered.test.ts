@@ -85,6 +85,7 @@ describe('pictures, beside DCMTK', () => {
     'without a window': {},
     'with a window': { SoftcopyVOILUTSequence: [{ WindowCenter: '1500', WindowWidth: '1000' }] },
     'that inverts': { PresentationLUTShape: 'INVERSE', SoftcopyVOILUTSequence: [{ WindowCenter: '1500', WindowWidth: '1000' }] },
+    'that turns and mirrors': { ImageRotation: 90, ImageHorizontalFlip: 'Y' },
     'with a table': { SoftcopyVOILUTSequence: [{ VOILUTSequence: [{ LUTDescriptor: [256, 1000, 8], LUTData: Array.from({ length: 256 }, (_, at) => Math.round(at ** 2 / 255)) }] }] },
   };
   for (const [name, values] of Object.entries(STATES)) {

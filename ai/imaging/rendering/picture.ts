@@ -15,15 +15,17 @@ export interface Region {
   width: number;
   height: number;
 }
-/** Clockwise, after mirroring (PS3.3 C.10.6). */
+/** Clockwise, and mirrored left to right after that (PS3.3 C.10.6). */
 export interface Turn {
   degrees: 0 | 90 | 180 | 270;
   mirrored: boolean;
 }
 export interface Layout {
   /** SVG content in pixels of the stored image, over it. */
-  drawing?: string | undefined;
+  shutter?: string | undefined;
   turn?: Turn | undefined;
+  /** SVG content in pixels of the turned image, over it. */
+  graphics?: string | undefined;
   /** Of the turned image, in whole pixels. */
   region: Region;
   mirror?: { horizontal: boolean; vertical: boolean } | undefined;
@@ -45,8 +47,9 @@ const PNG_LEVEL = 6;
 export async function encodePicture(canvas: Canvas, layout: Layout, encoding: Encoding): Promise<Uint8Array> {
   let current = canvas;
   // Each in a pass of its own: sharp has an order of its own within one.
-  if (layout.drawing) current = await raw(sharpOf(current).composite([{ input: svg(current.width, current.height, layout.drawing) }]));
+  if (layout.shutter) current = await drawnOver(current, layout.shutter);
   if (layout.turn) current = await turned(current, layout.turn);
+  if (layout.graphics) current = await drawnOver(current, layout.graphics);
   const { x, y, width, height } = layout.region;
   let picture = sharpOf(current).extract({ left: x, top: y, width, height });
   if (layout.mirror?.vertical) picture = picture.flip();
@@ -63,9 +66,13 @@ export async function encodePicture(canvas: Canvas, layout: Layout, encoding: En
   return picture.jpeg({ quality: encoding.quality, chromaSubsampling: '4:4:4' }).toBuffer();
 }
 
+function drawnOver(canvas: Canvas, drawing: string): Promise<Canvas> {
+  return raw(sharpOf(canvas).composite([{ input: svg(canvas.width, canvas.height, drawing) }]));
+}
+
 async function turned(canvas: Canvas, { degrees, mirrored }: Turn): Promise<Canvas> {
-  const upright = mirrored ? await raw(sharpOf(canvas).flop()) : canvas;
-  return degrees === 0 ? upright : raw(sharpOf(upright).rotate(degrees));
+  const rotated = degrees === 0 ? canvas : await raw(sharpOf(canvas).rotate(degrees));
+  return mirrored ? raw(sharpOf(rotated).flop()) : rotated;
 }
 
 function sharpOf({ width, height, channels, pixels }: Canvas): Sharp {

@@ -13,8 +13,10 @@ export const PRESENTATION_STATES: ReadonlySet<string> = new Set(['1.2.840.10008.
 export interface Presentation {
   /** In place of the image's own attributes, see displayFrame. */
   attributes: Dataset;
-  /** SVG content in pixels of the image. */
-  drawing: string;
+  /** SVG content in pixels of the image, turned with it. */
+  shutter: string;
+  /** SVG content in pixels of the turned image. */
+  graphics: string;
   turn: Turn;
   /** Displayed area in pixels of the turned image. */
   area: Region | undefined;
@@ -25,11 +27,13 @@ export function presentationOf(state: Dataset, frame: StoredFrame, sopInstanceUi
   const chosen = (keyword: string): Dataset | undefined => items(state, keyword).find((item) => isFor(item, sopInstanceUid, frame.frameNumber));
   const degrees = (((num(state, 'ImageRotation') ?? 0) % 360) + 360) % 360;
   const turn: Turn = { degrees: degrees === 90 || degrees === 180 || degrees === 270 ? degrees : 0, mirrored: text(state, 'ImageHorizontalFlip') === 'Y' };
+  const area = displayedArea(chosen('DisplayedAreaSelectionSequence'), frame, turn);
   return {
     attributes: { ...modality(state), ...voi(chosen('SoftcopyVOILUTSequence'), state, frame), ...shape(state) },
-    drawing: shutterSvg(state, frame.columns, frame.rows) + graphicsSvg(state, sopInstanceUid, frame),
+    shutter: shutterSvg(state, frame.columns, frame.rows),
+    graphics: graphicsSvg(state, sopInstanceUid, frame, turn, area),
     turn,
-    area: displayedArea(chosen('DisplayedAreaSelectionSequence'), frame, turn),
+    area,
   };
 }
 
