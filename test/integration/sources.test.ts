@@ -49,7 +49,7 @@ describe('fetching from a source', function () {
     await pipeline.query('delete from retrievals');
     await pipeline.query('delete from watched_studies');
     await pipeline.query('delete from watches');
-    use({ name: 'archive', type: 'dimse', peer: 'pacs', timeoutSeconds: 0.5, watch: { everySeconds: 1 } });
+    use({ name: 'archive', type: 'dimse', peer: 'pacs', timeoutSeconds: 10, watch: { everySeconds: 1 } });
   });
   afterEach(() => archive[Symbol.asyncDispose]());
 
@@ -116,10 +116,10 @@ describe('fetching from a source', function () {
   });
 
   it('leaves a source that says nothing after its time, and one that is not there', async () => {
+    use({ name: 'archive', type: 'dimse', peer: 'pacs', timeoutSeconds: 0.5 });
     archive.script.hang = true;
     put([1]);
     assert.match((await tryOnce(await ask())).lastError ?? '', /PACS at .*: the peer was silent for 0\.5 s/);
-    use({ name: 'archive', type: 'dimse', peer: 'pacs', timeoutSeconds: 0.5 });
     pipeline.settings.peers[0]!.port = 1;
     assert.match((await tryOnce(await ask())).lastError ?? '', /cannot connect to 127\.0\.0\.1:1/);
   });
@@ -322,7 +322,7 @@ describe('fetching from a source', function () {
         else response.end(body);
       });
       await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-      use({ name: 'archive', type: 'dicomweb', url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/dicom-web`, timeoutSeconds: 0.5 });
+      use({ name: 'archive', type: 'dicomweb', url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/dicom-web`, timeoutSeconds: 10 });
     });
     afterEach(() => new Promise((done) => {
       server.closeAllConnections();
