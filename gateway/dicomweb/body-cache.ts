@@ -20,8 +20,12 @@ export class BodyCache {
     return body;
   }
 
-  /** Passes the chunks on, and keeps them once all have been taken. @param chunks must not reuse their memory */
-  async *keep(key: string, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  /**
+   * Passes the chunks on, and keeps them once all have been taken.
+   * @param chunks must not reuse their memory
+   * @param isOfKey asked at the end: what they are made of may have changed after the key was made
+   */
+  async *keep(key: string, chunks: AsyncIterable<Uint8Array>, isOfKey: () => boolean): AsyncGenerator<Uint8Array, void, undefined> {
     let kept: Uint8Array[] = [];
     let bytes = 0;
     for await (const chunk of chunks) {
@@ -30,7 +34,7 @@ export class BodyCache {
       else kept = [];
       yield chunk;
     }
-    if (bytes <= MAX_BODY_BYTES && !this.#bodies.has(key)) this.#put(key, Buffer.concat(kept));
+    if (bytes <= MAX_BODY_BYTES && !this.#bodies.has(key) && isOfKey()) this.#put(key, Buffer.concat(kept));
   }
 
   #put(key: string, body: Buffer): void {

@@ -40,16 +40,18 @@ export async function retrieveMetadata(request: Request, response: Response, { a
   if (!chosen) throw new HttpError(406, `Metadata is served as ${JSON_TYPE}, or as multipart/related; type="${XML_TYPE}".`);
   const root = serviceRoot(request);
   const encoding = chosen.type === JSON_TYPE && acceptsGzip(request) ? 'gzip' : undefined;
-  const boundary = boundaryOf(EDITION, root, chosen.type, encoding ?? '', ...instances.map(({ sopInstanceUid, digest, path }) => `${sopInstanceUid} ${digest} ${path}`));
+  const boundary = boundaryOf(EDITION, root, chosen.type, encoding ?? '', ...instances.map(identityOf));
   const etag = `W/"${boundary.slice('hilum-'.length)}"`;
   const headers = { ETag: etag, 'Cache-Control': CACHE_CONTROL, Vary: 'Accept, Accept-Encoding', 'Content-Encoding': encoding };
   if (isNotModified(request, { etag })) return notModified(response, headers);
   const cached = encoding && bodies.get(boundary);
   if (cached) return sendBody(request, response, { status: 200, headers: { ...headers, 'Content-Type': chosen.contentType, 'Content-Length': cached.length } }, once(cached));
-  const datasets = addressed(archive.headers(selectionOf(request)), root);
+  const sent: string[] = [];
+  const datasets = addressed(archive.headers(selectionOf(request)), root, (instance) => sent.push(identityOf(instance)));
+  const asSelected = (): boolean => sent.length === instances.length && instances.every((instance, index) => identityOf(instance) === sent[index]);
   if (chosen.type === XML_TYPE) return sendBody(request, response, { status: 200, headers: { ...headers, 'Content-Type': multipartType(XML_TYPE, boundary) } }, multipartBody(xmlParts(datasets), boundary));
   const json = gathered(jsonArray(datasets));
-  return sendBody(request, response, { status: 200, headers: { ...headers, 'Content-Type': chosen.contentType } }, encoding ? bodies.keep(boundary, gzipped(json)) : json);
+  return sendBody(request, response, { status: 200, headers: { ...headers, 'Content-Type': chosen.contentType } }, encoding ? bodies.keep(boundary, gzipped(json), asSelected) : json);
 }
 
 function chooseType(wanted: readonly Wanted[]): { type: string; contentType: string } | undefined {
@@ -67,13 +69,18 @@ function acceptsGzip(request: Request): boolean {
   return request.acceptsEncodings('gzip', 'identity') === 'gzip';
 }
 
+function identityOf({ sopInstanceUid, digest, path }: ArchivedInstance): string {
+  return `${sopInstanceUid} ${digest} ${path}`;
+}
+
 interface AddressedHeader {
   header: Dataset;
   address: string;
 }
 
-async function* addressed(headers: AsyncIterable<{ instance: ArchivedInstance; header: Dataset }>, root: string): AsyncGenerator<AddressedHeader, void, undefined> {
+async function* addressed(headers: AsyncIterable<{ instance: ArchivedInstance; header: Dataset }>, root: string, onHeader: (instance: ArchivedInstance) => void): AsyncGenerator<AddressedHeader, void, undefined> {
   for await (const { instance, header } of headers) {
+    onHeader(instance);
     const address = instanceAddress(root, instance);
     yield { address, header: withBulkDataUris(header, instance, address) };
   }

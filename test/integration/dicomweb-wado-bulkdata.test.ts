@@ -97,6 +97,15 @@ describe('WADO-RS of metadata, bulk data, pixel data and frames', () => {
       assert.deepEqual([await ask(), await ask(), reads], [1, 1, 1]);
       await store(own, [testInstance(2)]);
       assert.deepEqual([await ask(), await ask(), reads], [2, 2, 2]);
+      own.store.headers = async function* (selection) {
+        await store(own, [testInstance(3)]); // comes in between
+        yield* headers(selection);
+      };
+      await store(own, [testInstance(4)]);
+      assert.equal(await ask(), 4);
+      own.store.headers = headers;
+      own.store.forget('2.25.500.1.3');
+      assert.equal(await ask(), 3, 'nothing that came in between was kept under what was asked for');
     });
 
     it('is refused in what it is not served as', async () => {
