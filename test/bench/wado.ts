@@ -26,12 +26,15 @@ export async function benchWado(): Promise<BenchRow[]> {
       await sendImages(orthanc.aeTitle, orthanc.dicomPort, join(folder.path, 'images'));
       await sendImages('HILUM', gateway.dimsePort, join(folder.path, 'images'));
       await waitFor(async () => (await worklistOf(gateway.api)).reduce((sum, entry) => sum + entry.images, 0) === IMAGES, 'the index');
+      const roots = { ours: `${gateway.api}/dicomweb`, theirs: `${orthanc.url}/dicom-web` };
+      // What the system has let go of since it was written is read from the disk once, by neither of the two.
+      for (const root of Object.values(roots)) await megabytesPerSecond(root, images, 1);
       const rows: BenchRow[] = [];
       for (const lanes of AT_A_TIME) {
         const [ours, theirs]: [number[], number[]] = [[], []];
         for (let round = 0; round < ROUNDS; round++) {
-          ours.push(await megabytesPerSecond(`${gateway.api}/dicomweb`, images, lanes));
-          theirs.push(await megabytesPerSecond(`${orthanc.url}/dicom-web`, images, lanes));
+          ours.push(await megabytesPerSecond(roots.ours, images, lanes));
+          theirs.push(await megabytesPerSecond(roots.theirs, images, lanes));
         }
         rows.push({ name: `WADO-RS of ${IMAGES} images of 10 MB, ${lanes} at a time`, ours: median(ours), peer: median(theirs), unit: 'MB/s', against: 'Orthanc, the bar is 3' });
       }
