@@ -221,6 +221,8 @@ export class Association {
         const kept = held.length < SMALL_BYTES ? held.length : held.length & 1;
         const sent = held.subarray(0, held.length - kept);
         if (sent.length > 0) await this.#sendFragments(sent, { contextId, isCommand: false, isLast: false });
+        // Whoever reads a file may read the next chunk but one into the buffer of this one.
+        await this.#wire.flushed();
         held = kept === 0 ? chunk : Buffer.concat([held.subarray(sent.length), chunk]);
       }
       await this.#sendFragments(held, { contextId, isCommand: false, isLast: true });

@@ -23,6 +23,8 @@ export class Wire {
   #silenceMs: number;
   #deadline = Infinity;
   #readerMayWait = false;
+  /** Parts written that have not left this process. */
+  #unflushed = 0;
 
   /** @param silenceMs how long to wait for a byte to come, or to leave */
   constructor(stream: Duplex, silenceMs: number) {
@@ -94,9 +96,23 @@ export class Wire {
   async write(...parts: Uint8Array[]): Promise<void> {
     if (this.#failure) throw this.#failure;
     this.#stream.cork();
-    for (const part of parts) this.#stream.write(part);
+    for (const part of parts) {
+      this.#unflushed += 1;
+      this.#stream.write(part, () => this.#flushedOne());
+    }
     this.#stream.uncork();
     while (this.#stream.writableNeedDrain) {
+      if (this.#failure) throw this.#failure;
+      await this.#wait('writer');
+    }
+  }
+
+  /**
+   * Waits until all that was written has left this process, so that its buffers may be used for something else.
+   * @throws {AssociationError} as `take`
+   */
+  async flushed(): Promise<void> {
+    while (this.#unflushed > 0) {
       if (this.#failure) throw this.#failure;
       await this.#wait('writer');
     }
@@ -141,6 +157,11 @@ export class Wire {
     this.#queuedBytes += chunk.length;
     if (this.#queuedBytes >= READ_AHEAD_BYTES) this.#stream.pause();
     this.#wake('reader');
+  }
+
+  #flushedOne(): void {
+    this.#unflushed -= 1;
+    if (this.#unflushed === 0) this.#wake('writer');
   }
 
   #wait(slot: 'reader' | 'writer'): Promise<void> {

@@ -8,7 +8,7 @@ import { CR_STORAGE, EXPLICIT, FileSink, imageValues, startTestServer } from '..
 import { associateWith, context, GET, MOVE, operate, startQueryRetrieve, type QueryRetrieveServer } from '../support/query-retrieve.ts';
 
 const MiB = 1024 * 1024;
-const SIZE = 120;
+const SIZE = 150;
 const BLOCK = Buffer.alloc(MiB, 7);
 const wanted = { QueryRetrieveLevel: 'STUDY', StudyInstanceUID: '2.25.1' };
 
@@ -37,7 +37,7 @@ async function growth(work: () => Promise<void>): Promise<number> {
 describe('memory while DIMSE sends', function () {
   this.timeout(120_000);
 
-  it(`stays below 150 MB more for an instance of ${SIZE} MB, sent back to three peers that read slowly`, async () => {
+  it(`stays below 200 MB more for an instance of ${SIZE} MB, sent back to three peers that read slowly`, async () => {
     await using test = await startQueryRetrieve();
     await keepLarge(test);
     let received = 0;
@@ -57,12 +57,13 @@ describe('memory while DIMSE sends', function () {
       assert.equal((await operate(association, COMMAND.getRq, wanted, { onRequest })).at(-1)!.status, 0);
       await association.release();
     };
+    await get(); // buffers and code that stay
     const grown = await growth(async () => void (await Promise.all([get(), get(), get()])));
-    assert.ok(received > 3 * SIZE * MiB);
-    assert.ok(grown < 150, `grew by ${grown} MiB`);
+    assert.ok(received > 4 * SIZE * MiB);
+    assert.ok(grown < 200, `grew by ${grown} MiB`);
   });
 
-  it(`stays below 150 MB more for an instance of ${SIZE} MB, moved to a peer whose disk is slow`, async () => {
+  it(`stays below 200 MB more for an instance of ${SIZE} MB, moved to a peer whose disk is slow`, async () => {
     await using destination = await startTestServer({ dimse: { aeTitle: 'ARCHIVE' } });
     destination.sink.receive = async function (this: FileSink, source) {
       let sinceRest = 0;
@@ -80,7 +81,7 @@ describe('memory while DIMSE sends', function () {
       const last = (await operate(association, COMMAND.moveRq, wanted, { moveDestination: 'ARCHIVE' })).at(-1)!;
       assert.deepEqual([last.status, last.completedSuboperations], [0, 1]);
     });
-    assert.ok(grown < 150, `grew by ${grown} MiB`);
+    assert.ok(grown < 200, `grew by ${grown} MiB`);
     await association.release();
   });
 });
