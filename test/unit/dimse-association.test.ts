@@ -195,24 +195,6 @@ describe('an association', () => {
     far.destroy();
   });
 
-  it('has sent a chunk when the next but one is asked for, so that a reader may use two buffers in turn', async () => {
-    const { association, far } = openAssociation(2000, 4000);
-    const buffers = [Buffer.alloc(5000), Buffer.alloc(5000)];
-    const sending = association.send(1, storeRequest('1.2.3'), (async function* () {
-      for (let index = 0; index < 40; index += 1) yield buffers[index % 2]!.fill(index);
-    })());
-    const received: Buffer[] = [];
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    far.on('data', (chunk: Buffer) => received.push(Buffer.from(chunk)));
-    await sending;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    const bytes = Buffer.concat(received);
-    const dataset: Buffer[] = [];
-    for (let at = 0; at < bytes.length; at += 6 + bytes.readUInt32BE(at + 2)) if ((bytes[at + 11]! & 1) === 0) dataset.push(bytes.subarray(at + 12, at + 6 + bytes.readUInt32BE(at + 2)));
-    assert.ok(Buffer.concat(dataset).equals(Buffer.concat(Array.from({ length: 40 }, (_, index) => Buffer.alloc(5000, index)))));
-    far.destroy();
-  });
-
   it("tells the peer's abort rather than a broken pipe", async () => {
     const { association, far } = openAssociation();
     far.end(encodeAbort(2, 1));
