@@ -52,7 +52,10 @@ async function megabytesPerSecond(root: string, images: readonly BenchImage[], l
   let next = 0;
   let bytes = 0;
   const lane = async (): Promise<void> => {
-    for (let image = images[next++]; image; image = images[next++]) bytes += await download(`${root}${image.address}`, image.bytes);
+    for (let image = images[next++]; image; image = images[next++]) {
+      const taken = await download(`${root}${image.address}`, image.bytes);
+      bytes += taken; // not in one statement with the wait, in which other lanes add theirs
+    }
   };
   await Promise.all(Array.from({ length: lanes }, lane));
   return bytes / 1e3 / (performance.now() - started);
