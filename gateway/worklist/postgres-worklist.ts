@@ -187,7 +187,7 @@ function entryOf(row: Row): WorklistEntry {
     threshold: row.threshold,
     regions: row.regions,
     ...severityAnswer(row.severity),
-    overlay: row.overlayInstance === null ? null : `/dicomweb/studies/${row.studyInstanceUid}/series/${row.overlaySeries}/instances/${row.overlayInstance}/rendered`,
+    overlay: row.overlayInstance === null ? null : `/dicomweb/studies/${row.studyInstanceUid}/series/${row.overlaySeries}/instances/${row.overlayInstance}/rendered?accept=image/png`,
     flagged: row.conflict ?? ([row.flagged, completionInWords(completion)].filter((reason) => reason !== null).join('; ') || null),
   };
 }
