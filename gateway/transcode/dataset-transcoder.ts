@@ -16,6 +16,7 @@ import { elementHeader, inOtherOrder, itemHeader, rewriteDataset, type Changes }
 import { readFromFile, Window } from '../../storage/dicom/source.ts';
 import { EXPLICIT_VR_LITTLE_ENDIAN, transferSyntax } from '../../storage/dicom/uids.ts';
 import { decimalString } from '../../storage/dicom/write.ts';
+import { DicomFormatError } from '../../storage/errors.ts';
 import { describeFor, hasCodecs, startFramePool, transcodeFrames } from './frame-transcoder.ts';
 import type { CodedFrame, FrameWorkshop } from './frame-transcoder.ts';
 import { FrameShelf } from './frame-shelf.ts';
@@ -42,7 +43,7 @@ export class DatasetTranscoder implements Transcoder {
   }
 
   async dataset(instance: ArchivedInstance, to: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
-    if (to === instance.transferSyntaxUid) return createReadStream(instance.path, { start: await datasetOffset(instance.path), highWaterMark: READ_BYTES, ...(signal && { signal }) });
+    if (to === instance.transferSyntaxUid) return createReadStream(instance.path, { start: await datasetOffset(instance), highWaterMark: READ_BYTES, ...(signal && { signal }) });
     if (!this.canTranscode(instance.transferSyntaxUid, to))
       throw new NotTranscodableError(`There is no way from ${transferSyntax(instance.transferSyntaxUid).name} to ${transferSyntax(to).name}.`);
     const file = await readPart10(instance.path, { transferSyntaxUid: instance.transferSyntaxUid });
@@ -182,8 +183,11 @@ async function* deflated(dataset: AsyncIterable<Uint8Array>, signal: AbortSignal
 }
 
 /** Where the dataset begins, after preamble and file meta. @throws {DicomFormatError} and what the file system throws */
-async function datasetOffset(path: string): Promise<number> {
+/** @throws {DicomFormatError} where the file is not as long as when it was kept: it would go out short, and nobody would notice */
+async function datasetOffset({ path, bytes }: ArchivedInstance): Promise<number> {
   await using handle = await open(path, 'r');
-  const window = new Window((await handle.stat()).size);
+  const { size } = await handle.stat();
+  if (size !== bytes) throw new DicomFormatError(`the file has ${size} bytes where the index has ${bytes}`, Math.min(size, bytes));
+  const window = new Window(size);
   return (await readFromFile(handle, window, readStart(window))).datasetOffset;
 }

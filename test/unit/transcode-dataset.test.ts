@@ -186,6 +186,12 @@ describe('transcoding datasets', () => {
     });
   });
 
+  it('refuses a file that was cut since it was kept, also where nothing need change', async () => {
+    const instance = await archivedFile(keep(imageOf(KINDS[1]!)));
+    truncateSync(instance.path, instance.bytes - 100);
+    await assert.rejects(transcoder.dataset(instance, instance.transferSyntaxUid), /has \d+ bytes where the index has \d+/);
+  });
+
   it('gives frames one by one: as kept, as raw pixels, as codestreams', async () => {
     const kind = KINDS.find(({ frames }) => frames === 3)!;
     const frameBytes = pixelsOf(kind).length / 3;
