@@ -75,7 +75,8 @@ function nameInFileMeta(bytes: Buffer): InstanceName | undefined {
     if (end > bytes.length) return undefined;
     const uid = (): string => bytes.toString('latin1', value, end).replace(/[\0 ]+$/, '');
     if (element === 0x0002) sopClassUid = uid();
-    if (element === 0x0003) return sopClassUid === undefined ? undefined : { sopClassUid, sopInstanceUid: uid() };
+    // An empty UID names nothing: a Failed SOP Sequence with it would be no valid response.
+    if (element === 0x0003) return sopClassUid && uid() !== '' ? { sopClassUid, sopInstanceUid: uid() } : undefined;
     at = end;
   }
   return undefined;

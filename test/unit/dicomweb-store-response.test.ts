@@ -83,6 +83,12 @@ describe('the head of a part', () => {
     for (const bytes of [new Uint8Array(), Buffer.alloc(200_000, 1), lying, testInstance(7).subarray(0, 140)]) assert.equal(await new PartHead(chunks(bytes, 1000)).name(), undefined);
   });
 
+  it('names nothing where the file meta information has empty UIDs', async () => {
+    const element = (number: number): Buffer => Buffer.from([2, 0, number, 0, 0x55, 0x49, 0, 0]);
+    const file = Buffer.concat([Buffer.alloc(128), Buffer.from('DICM'), element(2), element(3), Buffer.alloc(1000)]);
+    assert.equal(await new PartHead(chunks(file, 100)).name(), undefined);
+  });
+
   it('skips the rest of a part only as far as it is told', async () => {
     assert.equal(await new PartHead(chunks(new Uint8Array(10_000), 100)).skipWithin(10_000), true);
     assert.equal(await new PartHead(chunks(new Uint8Array(10_001), 100)).skipWithin(10_000), false);
