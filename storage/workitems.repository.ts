@@ -10,7 +10,7 @@ import { FRAMES_TO_ANALYZE } from './frames-to-analyze.ts';
 import { COMPLETED_HEADER } from './modality-worklist.repository.ts';
 import { notifyStudy } from './study-events.ts';
 import { refreshStudy, ROUTED_IMAGES } from './study-outcome.ts';
-import { isProgressDue, showWorkitems } from './ups/workitem-steps.ts';
+import { isProgressDue, showNewWorkitem, showWorkitems } from './ups/workitem-steps.ts';
 
 export interface ImageRow {
   id: string;
@@ -320,7 +320,7 @@ export async function openWorkitem(transaction: EntityManager, studyInstanceUid:
      on conflict (study_instance_uid) where state = 'waiting' do nothing returning 1`,
     [studyInstanceUid, route],
   );
-  if (show && opened.length > 0) await showWorkitems(transaction, studyInstanceUid);
+  if (show && opened.length > 0) await showNewWorkitem(transaction, studyInstanceUid);
 }
 
 /** Intake and analysis of one study take turns: the same lock as indexing. */

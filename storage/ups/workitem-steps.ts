@@ -8,18 +8,18 @@ import { progressReport, stateReport, type StepEvent } from './events.ts';
 import { UPS_PUSH_CLASS, workitemStepUid, type Step } from './step.ts';
 import { stepOf, type WorkitemFacts } from './workitem-dataset.ts';
 
-const FACTS = `
-  select workitems.id, workitems.version, workitems.route, workitems.state, workitems.reason, workitems.worker,
-    workitems.created_at as "createdAt", workitems.closed_at as "closedAt", workitems.completed_at as "completedAt",
-    studies.study_instance_uid as "studyInstanceUid", patient_name as "patientName", coalesce(patients.patient_id, '') as "patientId", coalesce(issuer, '') as issuer,
-    patient_birth_date as "birthDate", patient_sex as sex, accession_number as "accessionNumber", studies.analysis, studies.reason as "outcomeReason", studies.positive,
-    (select json_agg(json_build_object('seriesInstanceUid', series_instance_uid, 'sopClassUid', sop_class_uid, 'sopInstanceUid', sop_instance_uid) order by received_at, instances.id)
-      from instances where instances.id = any(workitems.instances)) as inputs,
-    (select count(*)::int from unnest(workitems.instances) as image where exists (select from analyses where instance = image)) as analyzed,
-    (select json_agg(distinct jsonb_build_object('name', model_name, 'version', model_version)) from analyses where instance = any(workitems.instances)) as models,
-    (select json_agg(json_build_object('seriesInstanceUid', results.series_instance_uid, 'sopClassUid', results.sop_class_uid, 'sopInstanceUid', results.sop_instance_uid) order by kind desc, results.sop_instance_uid)
-      from workitem_results join results using (sop_instance_uid) where workitem = workitems.id and alternative_to is null) as outputs
-  from workitems join studies using (study_instance_uid) left join patients on patients.id = studies.patient`;
+const OF_WORKITEM = `workitems.id, workitems.version, workitems.route, workitems.state, workitems.reason, workitems.worker,
+  workitems.created_at as "createdAt", workitems.closed_at as "closedAt", workitems.completed_at as "completedAt"`;
+const OF_STUDY = `studies.study_instance_uid as "studyInstanceUid", patient_name as "patientName", coalesce(patients.patient_id, '') as "patientId", coalesce(issuer, '') as issuer,
+  patient_birth_date as "birthDate", patient_sex as sex, accession_number as "accessionNumber", studies.analysis, studies.reason as "outcomeReason", studies.positive`;
+const reference = (table: string): string => `json_build_object('seriesInstanceUid', ${table}.series_instance_uid, 'sopClassUid', ${table}.sop_class_uid, 'sopInstanceUid', ${table}.sop_instance_uid)`;
+const OF_WORK = `
+  (select json_agg(${reference('instances')} order by received_at, instances.id) from instances where instances.id = any(workitems.instances)) as inputs,
+  (select count(*)::int from unnest(workitems.instances) as image where exists (select from analyses where instance = image)) as analyzed,
+  (select json_agg(distinct jsonb_build_object('name', model_name, 'version', model_version)) from analyses where instance = any(workitems.instances)) as models,
+  (select json_agg(${reference('results')} order by kind desc, results.sop_instance_uid)
+    from workitem_results join results using (sop_instance_uid) where workitem = workitems.id and alternative_to is null) as outputs`;
+const SOURCES = `workitems join studies using (study_instance_uid) left join patients on patients.id = studies.patient`;
 
 type StepRow = Pick<Step, 'uid' | 'dataset' | 'state' | 'origin' | 'performer' | 'workitem'>;
 
@@ -32,10 +32,20 @@ export async function isProgressDue(transaction: EntityManager, workitems: strin
   return rows.length > 0;
 }
 
+/** A workitem was opened: nothing has been done in it, and it has no step yet. On the way of every study into the index, so that it is short. */
+export async function showNewWorkitem(transaction: EntityManager, studyInstanceUid: string): Promise<void> {
+  const opened: WorkitemFacts[] = await transaction.query(
+    `select ${OF_WORKITEM}, ${OF_STUDY}, null as inputs, 0 as analyzed, null as models, null as outputs from ${SOURCES}
+     where workitems.study_instance_uid = $1 and workitems.state = 'waiting'`,
+    [studyInstanceUid],
+  );
+  for (const facts of opened) await addStep(transaction, facts, []);
+}
+
 /** Brings the steps of a study's workitems up to date; under the study's lock. */
 export async function showWorkitems(transaction: EntityManager, studyInstanceUid: string): Promise<void> {
   const open: WorkitemFacts[] = await transaction.query(
-    `${FACTS} where workitems.study_instance_uid = $1
+    `select ${OF_WORKITEM}, ${OF_STUDY}, ${OF_WORK} from ${SOURCES} where workitems.study_instance_uid = $1
        and (workitems.state <> 'completed' or exists (select from ups where ups.workitem = workitems.id and ups.state in ('SCHEDULED', 'IN PROGRESS')))`,
     [studyInstanceUid],
   );
