@@ -1,5 +1,6 @@
 // Intake: an instance that comes in as a stream becomes durable before the sender is told so (docs/architecture.md, contract 1).
 // Blob and journal entry are synced, the blob gets its place, both folders are synced; whatever fails, nothing of it stays.
+import { createReadStream } from 'node:fs';
 import type { Logger } from 'pino';
 import type { Settings } from '../config/settings.ts';
 import type { BlobWriter } from './blob-writer.ts';
@@ -77,21 +78,25 @@ export class Receiver {
     this.#receiving++;
     try {
       await this.#expectRoom();
-      const writer = await this.#options.blobs.create();
-      try {
-        const instance = await this.#store(source, context, writer);
-        this.#tell(instance);
-        return instance;
-      } catch (error) {
-        // In this order a crash in between leaves an entry without blob, which start-up removes.
-        await this.#clean(() => writer.abort());
-        await this.#clean(() => this.#options.journal.remove(writer.id));
-        throw error;
-      }
+      const instance = await this.#take(source, context);
+      this.#tell(instance);
+      return instance;
     } catch (error) {
       throw refusalOf(error);
     } finally {
       this.#receiving--;
+    }
+  }
+
+  async #take(source: AsyncIterable<Uint8Array>, context: ReceiveContext): Promise<DurableInstance> {
+    const writer = await this.#options.blobs.create();
+    try {
+      return await this.#store(source, context, writer);
+    } catch (error) {
+      // In this order a crash in between leaves an entry without blob, which start-up removes.
+      await this.#clean(() => writer.abort());
+      await this.#clean(() => this.#options.journal.remove(writer.id));
+      throw error;
     }
   }
 
@@ -104,6 +109,11 @@ export class Receiver {
     synced.catch(() => {});
     const header = await readPart10(writer.path, context.command && { transferSyntaxUid: context.command.transferSyntaxUid });
     const uids = identify(header, context);
+    if (!header.preamble) {
+      const instance = await this.#take(asFile(header, uids, context), context);
+      await this.#clean(() => writer.abort());
+      return instance;
+    }
     if (isKnownOtherwise && (await isKnownOtherwise(uids.sopInstanceUid, digest, header)))
       throw new IntakeRefusal('changed', `another dataset is known as ${uids.sopInstanceUid}; intake.changedVersions is refuse`);
     const instance: DurableInstance = {
@@ -171,6 +181,25 @@ export class Receiver {
     } catch (error) {
       this.#options.log.error({ err: error }, 'what was refused could not be removed; start-up will do it');
     }
+  }
+}
+
+/**
+ * What came as a dataset alone, or without preamble, as the file that whoever retrieves it can read (PS3.10 7.1): the dataset keeps its
+ * bytes, and so does a file meta that is there.
+ */
+async function* asFile({ path, meta, transferSyntaxUid }: Part10, uids: Uids, context: ReceiveContext): AsyncGenerator<Uint8Array> {
+  if (Object.keys(meta).length === 0) {
+    yield writeFileMeta({ ...uids, transferSyntaxUid, sourceAe: context.callingAe });
+    yield* createReadStream(path);
+    return;
+  }
+  const file: AsyncIterable<Uint8Array> = createReadStream(path);
+  let prefix: Uint8Array | undefined = Buffer.alloc(128);
+  for await (const chunk of file) {
+    if (prefix) yield Buffer.concat(Buffer.from(chunk.subarray(0, 4)).toString('latin1') === 'DICM' ? [prefix] : [prefix, Buffer.from('DICM')]);
+    prefix = undefined;
+    yield chunk;
   }
 }
 

@@ -120,7 +120,7 @@ function readReserved(parameters: Parameter[]): Reserved {
 /** A name that can only be meant for an attribute; others are parameters of somebody else's (PS3.18 8.3: ignored). */
 function looksLikeAttribute(name: string): boolean {
   const first = name.split('.')[0]!.trim();
-  return /^[A-Z]/.test(first) || /^\(?[0-9a-f]{4},?[0-9a-f]{4}\)?$/i.test(first) || keywordInAnyCase(first) !== undefined;
+  return /^[A-Z]/.test(first) || /^(0x)?\(?[0-9a-f]{4},?[0-9a-f]{4}\)?$/i.test(first) || keywordInAnyCase(first) !== undefined;
 }
 
 function addKey(keys: QueryKey[], include: Set<string>, warnings: string[], name: string, value: string, options: MatchOptions): void {

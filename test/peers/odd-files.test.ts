@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatPersonName, text, texts, type Dataset, type PersonName } from '../../storage/dicom/dataset.ts';
 import { readPart10 } from '../../storage/dicom/part10.ts';
+import { transferSyntax } from '../../storage/dicom/uids.ts';
 import { phantomFile, startTestGateway, temporaryFolder, waitForDelivery, type TestGateway } from '../support/gateway.ts';
 import { stowRequest } from '../support/stow.ts';
 import { assertValidIod, assertValidTemplate } from '../support/validators.ts';
@@ -46,15 +47,23 @@ describe('odd files', function () {
     const sound = files.filter((path) => ![...BROKEN, ...MISNAMED, ...NAMELESS].includes(nameOf(path)));
     assert.ok(sound.length > 60);
     const theirs = readByPydicom(sound);
+    const seen = new Set<string | undefined>();
     for (const path of sound) {
       const stored = await stowRequest(gateway.api, [path]);
-      assert.equal(stored.status, 200, `${path}: ${await stored.clone().text()}`);
-      const { dataset } = await readPart10(path);
+      // 202: another version of an instance that came before.
+      assert.ok([200, 202].includes(stored.status), `${path}: ${await stored.clone().text()}`);
+      const { dataset, transferSyntaxUid } = await readPart10(path);
       const study = `${gateway.api}/dicomweb/studies/${text(dataset, 'StudyInstanceUID')}`;
       const sopInstanceUid = text(dataset, 'SOPInstanceUID');
       const kept = await fetch(`${study}/series/${text(dataset, 'SeriesInstanceUID')}/instances/${sopInstanceUid}`, { headers: { accept: 'application/dicom; transfer-syntax=*' } });
       assert.equal(kept.status, 200, path);
-      assert.ok(Buffer.from(await kept.arrayBuffer()).equals(await readFile(path)), `${path} came back as something else`);
+      const [sent, back] = [await readFile(path), Buffer.from(await kept.arrayBuffer())];
+      assert.equal(back.toString('latin1', 128, 132), 'DICM', path);
+      // Some of the files are others in another uncompressed syntax, which is one copy; a dataset alone is kept behind a file meta.
+      const isCopy = seen.has(sopInstanceUid) && !transferSyntax(transferSyntaxUid).encapsulated;
+      seen.add(sopInstanceUid);
+      const same = sent.toString('latin1', 128, 132) === 'DICM' ? back : back.subarray(-sent.length);
+      assert.ok(isCopy || same.equals(sent), `${path} came back as something else`);
       const headers = (await (await fetch(`${study}/metadata`, { headers: { accept: 'application/dicom+json' } })).json()) as Dataset[];
       const shown = headers.find((header) => text(header, 'SOPInstanceUID') === sopInstanceUid);
       assert.ok(shown, path);

@@ -104,6 +104,28 @@ describe('receiving an instance', () => {
     });
   });
 
+  it('keeps what came without preamble or file meta as a file that every reader takes, with the digest that its dataset has', async () => {
+    await inTemporaryFolder(async (home) => {
+      const { receiver, blobs, handedOn } = await openIntake(home);
+      const file = part10(imageDataset());
+      const { digest } = await receiver.receive(inChunks(file), STOW);
+      const { datasetOffset } = parsePart10(file);
+      for (const [what, bytes] of [
+        ['a dataset alone', file.subarray(datasetOffset)],
+        ['no preamble', file.subarray(128)],
+        ['a file meta alone', file.subarray(132)],
+      ] as const) {
+        const kept = await receiver.receive(inChunks(bytes), STOW);
+        const whole = await readFile(blobs.path(kept.blobId));
+        assert.equal(whole.toString('latin1', 128, 132), 'DICM', what);
+        assert.deepEqual(whole.subarray(-bytes.length + (what === 'no preamble' ? 4 : 0)), Buffer.from(bytes.subarray(what === 'no preamble' ? 4 : 0)), what);
+        assert.deepEqual([kept.digest, kept.bytes, parsePart10(whole).transferSyntaxUid], [digest, whole.length, parsePart10(file).transferSyntaxUid], what);
+      }
+      assert.equal(handedOn.length, 4, 'each is handed on once');
+      assert.equal((await filesIn(home)).filter((path) => path.endsWith('.dcm')).length, 4, 'nothing else stays');
+    });
+  });
+
   it('refuses what it cannot index, says why, and keeps nothing', async () => {
     await inTemporaryFolder(async (home) => {
       const { receiver, journal, handedOn, blobs } = await openIntake(home, { limits: { instanceBytes: 5000 } });
