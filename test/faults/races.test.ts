@@ -156,6 +156,11 @@ describe('steps that meet', function () {
   });
 
   it('keep one job for a destination that is away, however many results wait for it', async () => {
+    const [image] = twoImages();
+    const id = await pipeline.index(image.path);
+    const workitem = await pipeline.close(image.studyInstanceUid);
+    await pipeline.analyze(image.studyInstanceUid, id);
+    await makeResults(workitem ?? '', pipeline.reporting());
     for (let results = 0; results < 20; results++) await pipeline.queue.send('deliver', { destination: 'pacs' });
     const options = { settings: () => pipeline.settings, deliveries: pipeline.deliveries, queue: pipeline.queue, blobs: pipeline.blobs, log: silent };
     await deliverDue('pacs', options, new AbortController().signal);

@@ -19,6 +19,7 @@ import { silent } from '../support/dimse.ts';
 import { waitFor } from '../support/gateway.ts';
 import { TestPipeline } from '../support/pipeline.ts';
 import { startScriptedArchive, type ScriptedArchive } from '../support/scripted-archive.ts';
+import { freePort } from '../support/peers.ts';
 
 const never = new AbortController().signal;
 
@@ -120,8 +121,8 @@ describe('fetching from a source', function () {
     archive.script.hang = true;
     put([1]);
     assert.match((await tryOnce(await ask())).lastError ?? '', /PACS at .*: the peer was silent for 0\.5 s/);
-    pipeline.settings.peers[0]!.port = 1;
-    assert.match((await tryOnce(await ask())).lastError ?? '', /cannot connect to 127\.0\.0\.1:1/);
+    pipeline.settings.peers[0]!.port = await freePort();
+    assert.match((await tryOnce(await ask())).lastError ?? '', /cannot connect to 127\.0\.0\.1:/);
   });
 
   it('keeps what came of a study, and asks for the rest alone', async () => {
