@@ -43,7 +43,7 @@ export class DatasetTranscoder implements Transcoder {
   }
 
   async dataset(instance: ArchivedInstance, to: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
-    if (to === instance.transferSyntaxUid) return createReadStream(instance.path, { start: await datasetOffset(instance), highWaterMark: READ_BYTES, ...(signal && { signal }) });
+    if (to === instance.transferSyntaxUid) return bytesFrom(instance.path, await datasetOffset(instance), signal);
     if (!this.canTranscode(instance.transferSyntaxUid, to))
       throw new NotTranscodableError(`There is no way from ${transferSyntax(instance.transferSyntaxUid).name} to ${transferSyntax(to).name}.`);
     const file = await readPart10(instance.path, { transferSyntaxUid: instance.transferSyntaxUid });
@@ -161,6 +161,11 @@ async function* thenEnd(dataset: AsyncIterable<Uint8Array>, end: () => Promise<v
   } finally {
     await end();
   }
+}
+
+/** Opened when they are taken: a stream that nobody reads yet has nobody to tell that the caller has gone, and would end the process. */
+async function* bytesFrom(path: string, start: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+  yield* createReadStream(path, { start, highWaterMark: READ_BYTES, ...(signal && { signal }) });
 }
 
 /** The whole dataset deflated, of even length (PS3.5 A.5). */

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { decodeCells } from '../../ai/imaging/cells.ts';
 import { describePixels } from '../../ai/imaging/pixel-description.ts';
 import { DatasetTranscoder } from '../../gateway/transcode/dataset-transcoder.ts';
@@ -217,6 +218,20 @@ describe('transcoding datasets', () => {
     await assert.rejects(async () => {
       for (;;) if ((await frames.next()).done) return;
     }, /gone/);
+  });
+
+  it('tells that the caller has gone to whoever takes the dataset, and to nobody where nobody does', async () => {
+    const instance = await archivedFile(keep(imageOf(KINDS[1]!)));
+    for (const to of [instance.transferSyntaxUid, IMPLICIT]) {
+      const stop = new AbortController();
+      const [before, never] = [await transcoder.dataset(instance, to, stop.signal), await transcoder.dataset(instance, to, stop.signal)];
+      stop.abort(new Error('gone'));
+      const after = await transcoder.dataset(instance, to, stop.signal);
+      // An error that no listener takes would come now, and end the process.
+      await setTimeout(50);
+      assert.ok(never);
+      for (const taken of [before, after]) await assert.rejects(async () => void (await taken[Symbol.asyncIterator]().next()), to);
+    }
   });
 });
 
