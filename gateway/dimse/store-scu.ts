@@ -1,5 +1,5 @@
 // Storage SCU: C-STORE of Part 10 files over one association (PS3.4 annex B, PS3.7 9.1.1). Datasets are streamed from disk as they
-// are; only where the peer takes nothing but Implicit VR Little Endian are they transcoded.
+// are; only where the peer takes nothing but Implicit VR Little Endian are they rewritten.
 import { createReadStream } from 'node:fs';
 import { readPart10 } from '../../storage/dicom/part10.ts';
 import { rewriteDataset } from '../../storage/dicom/rewrite.ts';
@@ -63,5 +63,10 @@ export async function store(
 export async function openDataset({ path, transferSyntaxUid }: StorableFile, context: PresentationContext): Promise<AsyncIterable<Uint8Array>> {
   const file = await readPart10(path);
   if (context.transferSyntax !== transferSyntaxUid) return rewriteDataset(file, transferSyntax(context.transferSyntax));
-  return createReadStream(path, { start: file.datasetOffset, highWaterMark: 256 * 1024 });
+  return bytesFrom(path, file.datasetOffset);
+}
+
+/** Opened when it is read: nobody hears the error of a stream that nobody reads yet. */
+async function* bytesFrom(path: string, start: number): AsyncGenerator<Uint8Array> {
+  yield* createReadStream(path, { start, highWaterMark: 256 * 1024 });
 }
