@@ -1,7 +1,7 @@
 // BulkDataURIs (PS3.18 F.2.2): …/instances/{instance}/bulkdata/{tag}, and within sequences /{tag}/{item, from 1}/{tag}. Written into
 // metadata in place of values that are not in it, and resolved again.
 import type { ArchivedInstance } from '../../storage/archive.ts';
-import { itemsOf, num, type Dataset, type DicomElement } from '../../storage/dicom/dataset.ts';
+import { itemsOf, num, text, type Dataset, type DicomElement } from '../../storage/dicom/dataset.ts';
 import { IMPLICIT_VR_LITTLE_ENDIAN, transferSyntax } from '../../storage/dicom/uids.ts';
 
 /** Tags and numbers of items in turn. */
@@ -10,11 +10,20 @@ export type BulkPath = readonly string[];
 /** The header with addresses below the instance's in place of values that were left out, and with one for its pixel data. */
 export function withBulkDataUris(header: Dataset, instance: ArchivedInstance, address: string): Dataset {
   const result = addressed(header, `${address}/bulkdata`);
-  if (instance.frames > 0) {
+  if (instance.frames > 0 && hasRoomForPixels(header, instance)) {
     const { tag, vr } = pixelDataOf(header, instance.transferSyntaxUid);
     result[tag] = { vr, BulkDataURI: `${address}/bulkdata/${tag}` };
   }
   return result;
+}
+
+/** An image may have lost its pixels (a header alone, sent on): then the file is shorter than they would be, where that can be told. */
+function hasRoomForPixels(header: Dataset, { transferSyntaxUid, frames, bytes }: ArchivedInstance): boolean {
+  const { encapsulated, deflated } = transferSyntax(transferSyntaxUid);
+  if (encapsulated || deflated) return true;
+  const of = (keyword: string): number => num(header, keyword) ?? 0;
+  const samples = /_422$/.test(text(header, 'PhotometricInterpretation') ?? '') ? 2 : of('SamplesPerPixel');
+  return bytes > (of('Rows') * of('Columns') * samples * frames * of('BitsAllocated')) / 8;
 }
 
 function addressed(dataset: Dataset, address: string): Dataset {
