@@ -1,5 +1,6 @@
 // The bytes of a file, chunk by chunk, through two buffers: a thousand readers at once take a bounded amount of memory, and the
 // garbage collector has nothing to do with it.
+import { createReadStream } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { DicomFormatError } from './errors.ts';
 
@@ -21,4 +22,12 @@ export async function* fileBytes(file: FileHandle, start: number, end: number): 
     yield buffer.subarray(0, bytesRead);
     [buffer, other] = [other, buffer];
   }
+}
+
+/**
+ * A file from `start` to its end, opened when it is read: a stream that nobody reads yet has nobody to tell of its error, or that it was
+ * aborted, and would end the process.
+ */
+export async function* bytesFrom(path: string, start: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  yield* createReadStream(path, { start, highWaterMark: READ_BYTES, ...(signal && { signal }) });
 }

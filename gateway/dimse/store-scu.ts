@@ -1,9 +1,9 @@
 // Storage SCU: C-STORE of Part 10 files over one association (PS3.4 annex B, PS3.7 9.1.1). Datasets are streamed from disk as they
 // are; only where the peer takes nothing but Implicit VR Little Endian are they rewritten.
-import { createReadStream } from 'node:fs';
 import { readPart10 } from '../../storage/dicom/part10.ts';
 import { rewriteDataset } from '../../storage/dicom/rewrite.ts';
 import { EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, transferSyntax } from '../../storage/dicom/uids.ts';
+import { bytesFrom } from '../../storage/file-bytes.ts';
 import type { Association, PresentationContext } from './association.ts';
 import { COMMAND } from './command.ts';
 import { exchange } from './exchange.ts';
@@ -64,9 +64,4 @@ export async function openDataset({ path, transferSyntaxUid }: StorableFile, con
   const file = await readPart10(path);
   if (context.transferSyntax !== transferSyntaxUid) return rewriteDataset(file, transferSyntax(context.transferSyntax));
   return bytesFrom(path, file.datasetOffset);
-}
-
-/** Opened when it is read: nobody hears the error of a stream that nobody reads yet. */
-async function* bytesFrom(path: string, start: number): AsyncGenerator<Uint8Array> {
-  yield* createReadStream(path, { start, highWaterMark: 256 * 1024 });
 }

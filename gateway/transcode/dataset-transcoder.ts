@@ -1,6 +1,5 @@
 // Whole datasets in another transfer syntax (PS3.5 annex A): header and native pixel data by rewriting, compressed pixel data frame
 // by frame, and the attributes that must follow the pixels (PS3.3 C.7.6.3, C.7.6.1.1.5).
-import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { createDeflateRaw } from 'node:zlib';
@@ -12,11 +11,12 @@ import type { Dataset, DicomElement } from '../../storage/dicom/dataset.ts';
 import { frameCount, readFrame } from '../../storage/dicom/frames.ts';
 import { readPart10, readStart } from '../../storage/dicom/part10.ts';
 import type { Part10 } from '../../storage/dicom/part10.ts';
-import { elementHeader, inOtherOrder, itemHeader, rewriteDataset, type Changes } from '../../storage/dicom/rewrite.ts';
+import { inOtherOrder, itemHeader, rewriteDataset, type Changes } from '../../storage/dicom/rewrite.ts';
 import { readFromFile, Window } from '../../storage/dicom/source.ts';
 import { EXPLICIT_VR_LITTLE_ENDIAN, transferSyntax } from '../../storage/dicom/uids.ts';
-import { decimalString } from '../../storage/dicom/write.ts';
+import { decimalString, elementHeader } from '../../storage/dicom/write.ts';
 import { DicomFormatError } from '../../storage/errors.ts';
+import { bytesFrom } from '../../storage/file-bytes.ts';
 import { describeFor, hasCodecs, startFramePool, transcodeFrames } from './frame-transcoder.ts';
 import type { CodedFrame, FrameWorkshop } from './frame-transcoder.ts';
 import { FrameShelf } from './frame-shelf.ts';
@@ -161,11 +161,6 @@ async function* thenEnd(dataset: AsyncIterable<Uint8Array>, end: () => Promise<v
   } finally {
     await end();
   }
-}
-
-/** Opened when they are taken: a stream that nobody reads yet has nobody to tell that the caller has gone, and would end the process. */
-async function* bytesFrom(path: string, start: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
-  yield* createReadStream(path, { start, highWaterMark: READ_BYTES, ...(signal && { signal }) });
 }
 
 /** The whole dataset deflated, of even length (PS3.5 A.5). */

@@ -5,9 +5,9 @@ import { datasetOf } from '../../storage/dicom/parse-json.ts';
 import type { Dataset } from '../../storage/dicom/dataset.ts';
 import { datasetXml, parseDatasetXml } from '../../storage/dicom/xml.ts';
 import { acceptedRanges } from '../dicomweb/accept.ts';
-import { continueBody } from '../http/answer.ts';
 import { HttpError } from '../http/errors.ts';
 import { covers, parseMediaType } from '../http/header-parameters.ts';
+import { readShortBody } from '../http/short-body.ts';
 
 /** A step that names ten thousand instances has some two megabytes. */
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
@@ -62,22 +62,9 @@ function parseJson(body: string): unknown {
 
 async function readBody(request: Request, response: Response): Promise<string> {
   if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) throw tooLarge();
-  continueBody(request, response);
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  // A caller that sends a few bytes a minute must not hold the connection.
-  const timer = setTimeout(() => request.destroy(), BODY_MILLISECONDS);
-  try {
-    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-      bytes += chunk.length;
-      if (bytes > MAX_BODY_BYTES) throw tooLarge();
-      chunks.push(chunk);
-    }
-  } finally {
-    clearTimeout(timer);
-  }
-  if (bytes === 0) throw new HttpError(400, 'The request has no body.');
-  return Buffer.concat(chunks).toString('utf8');
+  const body = await readShortBody(request, response, MAX_BODY_BYTES, BODY_MILLISECONDS, tooLarge);
+  if (body.length === 0) throw new HttpError(400, 'The request has no body.');
+  return body.toString('utf8');
 }
 
 const tooLarge = (): HttpError => new HttpError(413, `The body is longer than ${MAX_BODY_BYTES} bytes.`);

@@ -11,7 +11,7 @@ import { Window, fileSteps, inflatedChunks, inflatedSteps } from './source.ts';
 import { EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, transferSyntax } from './uids.ts';
 import { vrOfTag } from './dictionary.ts';
 import { LONG_VRS, NUMBER_SIZES, WORD_SIZES, swapWords } from './vr.ts';
-import { writeDataset } from './write.ts';
+import { elementHeader, writeDataset } from './write.ts';
 
 export interface Changes {
   /** Elements of the dataset itself: what stands there instead, or undefined for nothing. One that was not there is added. */
@@ -63,19 +63,6 @@ export async function* rewriteDataset(file: Part10, target: Encoding, changes = 
     await steps.return(undefined as never);
     await inflated?.close();
   }
-}
-
-/** Header of an element as it stands before its value (PS3.5 7.1). */
-export function elementHeader(tag: string, vr: string, length: number, { explicitVr, bigEndian }: Encoding): Uint8Array {
-  const long = explicitVr && LONG_VRS.has(vr);
-  const header = Buffer.alloc(long ? 12 : 8);
-  const view = new DataView(header.buffer, header.byteOffset, header.length);
-  view.setUint16(0, parseInt(tag.slice(0, 4), 16), !bigEndian);
-  view.setUint16(2, parseInt(tag.slice(4), 16), !bigEndian);
-  if (explicitVr) header.write(vr, 4, 'latin1');
-  if (explicitVr && !long) view.setUint16(6, length, !bigEndian);
-  else view.setUint32(long ? 8 : 4, length, !bigEndian);
-  return header;
 }
 
 /** Item and delimiter tags have no VR in any syntax (PS3.5 7.5). */

@@ -165,7 +165,9 @@ function encodeElement(pieces: Pieces, tag: string, element: DicomElement, encod
   if (element.frames) return encodeFrames(pieces, tag, element.frames, encoding);
   const vr = /^[A-Z]{2}$/.test(element.vr) ? element.vr : vrOfTag(tag);
   const value = encodeValue(tag, { ...element, vr }, encoding);
-  append(pieces, elementHeader(tag, vr, value.length, encoding));
+  // A short VR with a value beyond 64 KiB becomes UN (PS3.5 6.2.2 note).
+  const written = !LONG_VRS.has(vr) && value.length > 0xfffe ? 'UN' : vr;
+  append(pieces, elementHeader(tag, written, value.length, encoding));
   for (const part of value.parts) append(pieces, part);
 }
 
@@ -176,16 +178,14 @@ function append(pieces: Pieces, part: Uint8Array | ByteSource): void {
 
 const UNDEFINED_LENGTH = 0xffffffff;
 
-/** Tag, VR and length; a short VR with a value beyond 64 KiB becomes UN (PS3.5 6.2.2 note). */
-function elementHeader(tag: string, vr: string, length: number, encoding: Encoding): Uint8Array {
-  const { explicitVr, bigEndian } = encoding;
-  const written = !LONG_VRS.has(vr) && length > 0xfffe ? 'UN' : vr;
-  const long = explicitVr && LONG_VRS.has(written);
+/** What stands before a value: tag, VR and length (PS3.5 7.1). */
+export function elementHeader(tag: string, vr: string, length: number, { explicitVr, bigEndian }: Pick<Encoding, 'explicitVr' | 'bigEndian'>): Uint8Array {
+  const long = explicitVr && LONG_VRS.has(vr);
   const header = Buffer.alloc(long ? 12 : 8);
   const view = new DataView(header.buffer, header.byteOffset, header.length);
   view.setUint16(0, parseInt(tag.slice(0, 4), 16), !bigEndian);
   view.setUint16(2, parseInt(tag.slice(4), 16), !bigEndian);
-  if (explicitVr) header.write(written, 4, 'latin1');
+  if (explicitVr) header.write(vr, 4, 'latin1');
   if (explicitVr && !long) view.setUint16(6, length, !bigEndian);
   else view.setUint32(long ? 8 : 4, length, !bigEndian);
   return header;
