@@ -4,7 +4,7 @@ import { readPart10 } from '../../storage/dicom/part10.ts';
 import { inflatedChunks } from '../../storage/dicom/source.ts';
 import { transferSyntax } from '../../storage/dicom/uids.ts';
 import { NUMBER_SIZES, WORD_SIZES, swapWords } from '../../storage/dicom/vr.ts';
-import { fileBytes } from '../../storage/file-bytes.ts';
+import { FileBytes, type Chunk } from '../../storage/file-bytes.ts';
 import type { ByteRange } from '../http/conditional.ts';
 import { openKept } from './instance-file.ts';
 
@@ -17,7 +17,7 @@ export interface Stretch {
 export interface BulkContent {
   /** Undefined where it is made while it is sent: then no range of it can be asked for. */
   length: number | undefined;
-  open(range?: ByteRange): AsyncIterable<Uint8Array>;
+  open(range?: ByteRange): AsyncIterable<Chunk>;
 }
 
 /** What stands in memory already. */
@@ -47,8 +47,12 @@ export function keptContent(instance: ArchivedInstance, stretches: readonly Stre
       try {
         const whole = { start: start - (start % word), end: Math.min(length, Math.ceil(end / word) * word) };
         for (const part of within(stretches, whole)) {
-          const bytes = deflated ? inflatedBytes(instance.path, part) : fileBytes(file, part.start, part.start + part.length);
-          yield* word === 1 ? bytes : trimmed(swapped(bytes, word), start - whole.start, end - whole.start);
+          if (deflated) yield* inflatedBytes(instance.path, part);
+          else {
+            const bytes = new FileBytes(file, part.start, part.start + part.length);
+            if (word === 1) yield bytes;
+            else yield* trimmed(swapped(bytes, word), start - whole.start, end - whole.start);
+          }
         }
       } finally {
         await file.close();

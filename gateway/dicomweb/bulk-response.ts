@@ -1,5 +1,6 @@
 // Answers made of bulk data: one part alone, with ranges, or multipart/related (PS3.18 8.6.1, 10.4.3).
 import type { Request, Response } from 'express';
+import type { Chunk } from '../../storage/file-bytes.ts';
 import { contentRange, isNotModified, requestedRange } from '../http/conditional.ts';
 import { HttpError } from '../http/errors.ts';
 import { sendBody, type BodyHead } from '../http/response-body.ts';
@@ -65,7 +66,7 @@ function rootTypeOf({ type }: ContentPart): string {
   return type.split(';', 1)[0] ?? type;
 }
 
-async function* outgoing(first: { part: OutgoingPart; body: AsyncIterable<Uint8Array> }, rest: AsyncIterable<ContentPart>) {
+async function* outgoing(first: { part: OutgoingPart; body: AsyncIterable<Chunk> }, rest: AsyncIterable<ContentPart>) {
   yield first;
   for await (const { type, location, length, open } of rest) yield { part: { type, location, length }, body: open() };
 }

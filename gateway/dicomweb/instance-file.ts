@@ -2,7 +2,7 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import type { Archive, ArchivedInstance } from '../../storage/archive.ts';
 import { writeFileMeta } from '../../storage/dicom/write.ts';
-import { fileBytes } from '../../storage/file-bytes.ts';
+import { inFile, type Chunk } from '../../storage/file-bytes.ts';
 import { HttpError } from '../http/errors.ts';
 import { NotTranscodableError, type Transcoder } from '../transcode/transcoder.ts';
 import type { ChosenInstance } from './instance-negotiation.ts';
@@ -44,7 +44,7 @@ export interface InstanceFile extends AsyncDisposable {
   transferSyntaxUid: string;
   /** Undefined where it is made while it is sent. */
   length: number | undefined;
-  body: AsyncIterable<Uint8Array>;
+  body: AsyncIterable<Chunk>;
 }
 
 /**
@@ -56,7 +56,7 @@ export async function openInstance({ instance, syntaxes }: ChosenInstance, { arc
   for (const transferSyntaxUid of syntaxes) {
     if (transferSyntaxUid === instance.transferSyntaxUid) {
       const file = await openKept(instance, archive);
-      return { transferSyntaxUid, length: instance.bytes, body: fileBytes(file, 0, instance.bytes), [Symbol.asyncDispose]: () => file.close() };
+      return { transferSyntaxUid, length: instance.bytes, body: inFile(file, 0, instance.bytes), [Symbol.asyncDispose]: () => file.close() };
     }
     const stop = new AbortController();
     try {

@@ -1,5 +1,6 @@
 // Multipart/related bodies of parts of any length (RFC 2387, PS3.18 8.6.1.2), and how long they will be.
 import { createHash } from 'node:crypto';
+import type { Chunk } from '../../storage/file-bytes.ts';
 
 export interface OutgoingPart {
   /** With its parameters: application/dicom; transfer-syntax=… */
@@ -41,7 +42,7 @@ export function partHead(part: OutgoingPart, boundary: string): Buffer {
 const CRLF = Buffer.from('\r\n');
 
 /** The whole body: heads, parts, the closing boundary. Parts are made as they are taken. */
-export async function* multipartBody(parts: AsyncIterable<{ part: OutgoingPart; body: AsyncIterable<Uint8Array> }>, boundary: string): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* multipartBody(parts: AsyncIterable<{ part: OutgoingPart; body: AsyncIterable<Chunk> }>, boundary: string): AsyncGenerator<Chunk, void, undefined> {
   for await (const { part, body } of parts) {
     yield partHead(part, boundary);
     yield* body;

@@ -5,6 +5,7 @@ import { listFragments, nativeFrame } from '../../storage/dicom/frames.ts';
 import { readPart10, type Part10 } from '../../storage/dicom/part10.ts';
 import { transferSyntax } from '../../storage/dicom/uids.ts';
 import { DicomFormatError } from '../../storage/errors.ts';
+import type { Chunk } from '../../storage/file-bytes.ts';
 import { HttpError } from '../http/errors.ts';
 import { NotTranscodableError } from '../transcode/transcoder.ts';
 import { keptContent, readableContent, type BulkContent } from './bulk-content.ts';
@@ -69,7 +70,7 @@ export async function* pixelDataParts(instance: ArchivedInstance, representation
   yield* frameParts(instance, all, representation, options, caller);
 }
 
-async function* joined(parts: AsyncIterable<PixelPart>): AsyncGenerator<Uint8Array, void, undefined> {
+async function* joined(parts: AsyncIterable<PixelPart>): AsyncGenerator<Chunk, void, undefined> {
   for await (const part of parts) yield* part.open();
 }
 

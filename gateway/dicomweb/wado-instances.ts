@@ -2,7 +2,7 @@
 // multipart/related, one alone as application/dicom, or all in a zip file.
 import type { Request, Response } from 'express';
 import type { ArchivedInstance } from '../../storage/archive.ts';
-import { fileBytes } from '../../storage/file-bytes.ts';
+import { inFile, type Chunk } from '../../storage/file-bytes.ts';
 import { contentRange, isNotModified, requestedRange } from '../http/conditional.ts';
 import { covers } from '../http/header-parameters.ts';
 import { callerSignal, sendBody, type BodyHead } from '../http/response-body.ts';
@@ -29,7 +29,7 @@ export async function retrieveInstances(request: Request, response: Response, op
   const headers = { ETag: etag, 'Cache-Control': CACHE_CONTROL, Vary: 'Accept', Warning: warningOf(representation, instances.length) };
   if (isNotModified(request, { etag })) return notModified(response, headers);
   const caller = callerSignal(response);
-  const send = ({ status, headers: own }: BodyHead, body: AsyncIterable<Uint8Array>) => sendBody(request, response, { status, headers: { ...headers, ...own } }, body);
+  const send = ({ status, headers: own }: BodyHead, body: AsyncIterable<Chunk>) => sendBody(request, response, { status, headers: { ...headers, ...own } }, body);
   const status = representation.left > 0 ? 206 : 200;
   if (representation.form === 'single' && first) {
     await using file = await openInstance(first, options, caller);
@@ -86,7 +86,7 @@ async function sendFile(request: Request, response: Response, instance: Archived
         'Content-Range': range && contentRange(range, instance.bytes),
       },
     };
-    await sendBody(request, response, head, fileBytes(file, start, end));
+    await sendBody(request, response, head, inFile(file, start, end));
   } finally {
     await file.close();
   }

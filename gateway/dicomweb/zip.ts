@@ -1,6 +1,7 @@
 // A study, series or instance as a zip file (PS3.18 8.7.3, PS3.12 annex V): STUDY/SERIES/INSTANCE.dcm, written while it is sent.
 import { Readable } from 'node:stream';
 import { ZipFile, type ReadStreamOptions } from 'yazl';
+import { bytesOf } from '../../storage/file-bytes.ts';
 import { openInstance, type RetrieveOptions } from './instance-file.ts';
 import type { ChosenInstance } from './instance-negotiation.ts';
 import { isUncompressed } from './media-types.ts';
@@ -52,7 +53,7 @@ function nameOf({ instance }: ChosenInstance): string {
 /** Small copies: what makes the zip file holds several chunks for as long as it likes. */
 async function* instanceBytes(chosen: ChosenInstance, options: RetrieveOptions, caller: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
   await using file = await openInstance(chosen, options, caller);
-  for await (const chunk of file.body)
+  for await (const chunk of bytesOf(file.body))
     for (let at = 0; at < chunk.length; at += COPY_BYTES) yield Buffer.from(chunk.subarray(at, at + COPY_BYTES));
 }
 

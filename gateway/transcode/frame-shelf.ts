@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, open, rm, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileBytes } from '../../storage/file-bytes.ts';
+import { FileBytes } from '../../storage/file-bytes.ts';
 
 export interface HeldFrame {
   readonly length: number;
@@ -43,13 +43,13 @@ export class FrameShelf {
     const whole = async (): Promise<Uint8Array> => {
       const copy = new Uint8Array(length);
       let filled = 0;
-      for await (const chunk of fileBytes(file, 0, length)) {
+      for await (const chunk of new FileBytes(file, 0, length)) {
         copy.set(chunk, filled);
         filled += chunk.length;
       }
       return copy;
     };
-    return { length, read: () => fileBytes(file, 0, length), whole, release: () => file.close() };
+    return { length, read: () => new FileBytes(file, 0, length), whole, release: () => file.close() };
   }
 
   #inMemory(bytes: Uint8Array): HeldFrame {

@@ -27,9 +27,9 @@ export function planSelection(selection: Selection, withHeaders: boolean): ((aft
     const parameters = new Parameters();
     const conditions = [
       // Whoever knows the UID of a report that was replaced, or of a result's other form, may still have it.
-      ...(sopInstanceUids ? [`known and objects.sop_instance_uid = any(${parameters.add(sopInstanceUids)})`] : ['shown']),
-      ...(seriesInstanceUids ? [`objects.series_instance_uid = any(${parameters.add(seriesInstanceUids)})`] : []),
-      ...(studyInstanceUids ? [`objects.study_instance_uid = any(${parameters.add(studyInstanceUids)})`] : []),
+      ...(sopInstanceUids ? [`known and ${parameters.oneOf('objects.sop_instance_uid', sopInstanceUids)}`] : ['shown']),
+      ...(seriesInstanceUids ? [parameters.oneOf('objects.series_instance_uid', seriesInstanceUids)] : []),
+      ...(studyInstanceUids ? [parameters.oneOf('objects.study_instance_uid', studyInstanceUids)] : []),
       ...(patientId === undefined ? [] : [`objects.study_instance_uid in (select study_instance_uid from archive_studies where patient_id = ${parameters.add(patientId)})`]),
     ];
     const order = ['objects.study_instance_uid', 'coalesce(archive_series.ordinal, 9999999999999)', 'objects.series_instance_uid', 'objects.ordinal', 'objects.sop_instance_uid'];

@@ -12,6 +12,11 @@ export class Parameters {
     this.values = [...values];
   }
 
+  /** Any of the values; of one alone, a comparison whose cost Postgres knows before it knows the value. */
+  oneOf(column: string, values: readonly string[]): string {
+    return values.length === 1 ? `${column} = ${this.add(values[0])}` : `${column} = any(${this.add(values)})`;
+  }
+
   /** @param type in Postgres, where it does not follow from the place @returns how the statement names the value */
   add(value: unknown, type?: string): string {
     this.values.push(Array.isArray(value) ? value.map(storable) : storable(value));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileBytes } from '../../storage/file-bytes.ts';
+import { FileBytes } from '../../storage/file-bytes.ts';
 import { inTemporaryFolder } from '../support/temporary-folder.ts';
 
 describe('the bytes of a file', () => {
@@ -19,7 +19,7 @@ describe('the bytes of a file', () => {
         const chunks: Buffer[] = [];
         let before: Uint8Array | undefined;
         let kept: Buffer | undefined;
-        for await (const chunk of fileBytes(file, start, end)) {
+        for await (const chunk of new FileBytes(file, start, end)) {
           if (before && kept) assert.ok(kept.equals(before), 'the chunk before is still what it was');
           [before, kept] = [chunk, Buffer.from(chunk)];
           chunks.push(kept);
@@ -30,6 +30,6 @@ describe('the bytes of a file', () => {
 
   it('end with an error where the file is shorter than it was', () =>
     withFile(async (file) => {
-      await assert.rejects(Array.fromAsync(fileBytes(file, 0, content.length + 1)), /shorter than it was/);
+      await assert.rejects(Array.fromAsync(new FileBytes(file, 0, content.length + 1)), /shorter than it was/);
     }));
 });

@@ -12,7 +12,8 @@ from ..errors import TrainingError
 from ..networks.backbones import ARCHITECTURES
 from ..networks.build import build
 from ..networks.classifier import architecture
-from ..networks.weights import load_published, load_weights
+from ..networks.package_weights import SEEN, read_package, unfold
+from ..networks.weights import is_package, load_published, load_weights
 from .answers import Teachers
 from .augment import PRESETS, Augmentation
 from .classification import Classification
@@ -65,6 +66,13 @@ def _begin_from(network: nn.Module, a: Namespace) -> None:
     print(f"weights: {matched}", flush=True)
 
 
+def _unfold(network: nn.Module, a: Namespace, material: Material) -> None:
+    """What a package folded away can only be found with images; evenly spread, so that each source is among them."""
+    if a.weights and is_package(Path(a.weights)):
+        spread = material.train[:: max(1, len(material.train) // SEEN)]
+        unfold(network, read_package(Path(a.weights)), material.pool.pixels(spread[:SEEN]))
+
+
 def _teachers(a: Namespace, task: Task, device: str) -> Teachers | None:
     if not a.teacher:
         return None
@@ -103,6 +111,8 @@ def prepare(a: Namespace) -> Run:
     for source, _ in a.per_epoch:
         if source not in present:
             raise TrainingError(f"--per-epoch {source}: --data has no such source, but {', '.join(sorted(present))}")
+    if not begun:
+        _unfold(network, a, material)
     _announce(material, network, a, device, precision)
     manner = Manner(a.optimiser, a.decay, a.backbone_rate, a.clip, a.ema, device, precision)
     return Run(

@@ -1,4 +1,4 @@
-"""Start from weights that there are already: a run of ours, a file of torchvision's, or torchvision's own download."""
+"""Start from weights that there are already: a run or a package of ours, a file of torchvision's, or its own download."""
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..errors import TrainingError
 from .build import read_checkpoint
+from .package_weights import read_package
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,13 @@ class Matched:
         return f"{self.filled} of {self.total} tensors{rest}"
 
 
+def is_package(file: Path) -> bool:
+    return file.suffix == ".onnx"
+
+
 def _tensors(file: Path) -> dict[str, Tensor]:
+    if is_package(file):
+        return read_package(file)
     kept = read_checkpoint(file)
     for part in ("average", "network", "state_dict", "model"):  # ours first: the average is the better network
         if isinstance(kept.get(part), dict):
@@ -80,7 +87,7 @@ def fill(network: nn.Module, given: dict[str, Tensor]) -> Matched:
 
 
 def load_weights(network: nn.Module, file: Path) -> Matched:
-    """Fill what fits from a state dict or a checkpoint. @raises TrainingError if the file is none, or nothing fits."""
+    """Fill what fits from a state dict, a checkpoint or a package. @raises TrainingError if the file is none, or nothing fits."""
     matched = fill(network, _tensors(file))
     if not matched.filled:
         raise TrainingError(f"no tensor of {file} fits this network by name and shape")
