@@ -56,8 +56,8 @@ def add_run_options(p: ArgumentParser) -> None:
     what.add_argument("--size", type=_from(32), default=256, help="side of the image in pixels")
     what.add_argument(
         "--weights",
-        help="start from a file's weights (a run's best.pt, torchvision's), whatever fits by name and "
-        "shape; `default` downloads torchvision's",
+        help="start from a file's weights (a run's best.pt, a package's model.onnx, torchvision's), whatever fits by "
+        "name and shape; `default` downloads torchvision's",
     )
     what.add_argument(
         "--freeze-backbone",

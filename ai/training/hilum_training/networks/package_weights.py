@@ -33,8 +33,17 @@ def _module(scope: str) -> str:
     return ".".join(parts)
 
 
+# What a node reads after its input, by the names that modules have for it. A normalisation that no convolution stands
+# before is not folded.
+READ = {
+    "Conv": ("weight", "bias"),
+    "Gemm": ("weight", "bias"),
+    "BatchNormalization": ("weight", "bias", "running_mean", "running_var"),
+}
+
+
 def read_package(file: Path) -> dict[str, Tensor]:
-    """Weights and biases of the convolutions and dense layers of model.onnx, float32, by module.
+    """What the convolutions, dense layers and normalisations of model.onnx hold, float32, by module.
 
     @raises TrainingError if the file is no ONNX, or its graph holds several networks
     """
@@ -51,9 +60,7 @@ def read_package(file: Path) -> dict[str, Tensor]:
             stored[node.output[0]] = stored[node.input[0]] * stored[node.input[1]]
     weights: dict[str, Tensor] = {}
     for node in graph.node:
-        if node.op_type not in ("Conv", "Gemm"):
-            continue
-        for name, kind in zip(node.input[1:], ("weight", "bias")):
+        for name, kind in zip(node.input[1:], READ.get(node.op_type, ())):
             key = f"{_module(node.name)}.{kind}"
             if key in weights:
                 raise TrainingError(f"{file} averages several networks: training goes on from one")
@@ -101,6 +108,8 @@ def unfold(network: nn.Module, folded: dict[str, Tensor], images: np.ndarray) ->
         bias = folded.get(f"{convolution}.bias", folded.get(f"{convolution.removeprefix('backbone.')}.bias"))
         if bias is None:
             continue  # not in the package: as it was drawn
+        if modules[convolution].bias is not None:
+            modules[convolution].bias.zero_()  # it is part of the folded one
         own = modules[normalisation]
         pairs.append((own, bias))
         own.running_mean.zero_()
