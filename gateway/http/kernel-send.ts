@@ -22,6 +22,8 @@ export interface KernelSender extends Disposable {
 }
 
 const system = loadSystem();
+/** Whether it can be done on this machine. */
+export const hasKernelSend = system !== undefined;
 
 /** For a socket that nothing else is written to meanwhile. Undefined where bytes have to be written in the ordinary way. */
 export function kernelSender(socket: Socket | null): KernelSender | undefined {
