@@ -3,7 +3,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import koffi from 'koffi';
 
 /** Of one call: a radiograph at once to a reader that keeps up, and not for long one of the few threads that read files. */
 const MAX_BYTES = 16 * 1024 * 1024;
@@ -21,7 +20,7 @@ export interface KernelSender extends Disposable {
   send(file: FileHandle, at: number, length: number): Promise<number>;
 }
 
-const system = loadSystem();
+const system = await loadSystem();
 /** Whether it can be done on this machine. */
 export const hasKernelSend = system !== undefined;
 
@@ -40,17 +39,18 @@ export function kernelSender(socket: Socket | null): KernelSender | undefined {
 }
 
 /** Linux on 64 bits: elsewhere the call has another form, or there is none. */
-function loadSystem(): System | undefined {
+async function loadSystem(): Promise<System | undefined> {
   if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch)) return undefined;
   try {
+    const { default: koffi } = await import('koffi');
     const libc = koffi.load(null);
     const sendfile = libc.func('int64_t sendfile(int out, int in, _In_ int64_t *offset, uint64_t count)');
     const fcntl = libc.func('int fcntl(int descriptor, int command, ...)');
     const close = libc.func('int close(int descriptor)');
     return {
-      // In a thread, like every read: the file may have to come from a disk.
+      // In a thread, like every read: the file may have to come from a disk. More calls than koffi queues are refused, and not needed.
       sendfile: (socket, file, at, length) =>
-        new Promise((resolve) => sendfile.async(socket, file, [at], length, (error: unknown, sent: number) => resolve(error ? 0 : Number(sent)))),
+        new Promise<number>((resolve, reject) => sendfile.async(socket, file, [at], length, (error: unknown, sent: number) => (error ? reject(error as Error) : resolve(sent)))).catch(() => 0),
       duplicate: (descriptor) => fcntl(descriptor, F_DUPFD_CLOEXEC, 'int', 0),
       close,
     };

@@ -149,6 +149,8 @@ describe('a file sent by the system', () => {
       const sent = await sender.send(file, 1000, LENGTH);
       assert.ok(sent > 0);
       assert.equal(await sender.send(file, LENGTH, 1), 0, 'there is nothing after the end of the file');
+      const crowd = await Promise.all(Array.from({ length: 1000 }, () => sender.send(file, LENGTH, 1)));
+      assert.ok(crowd.every((bytes) => bytes === 0), 'more calls than can wait are no error');
       sender[Symbol.dispose]();
       socket.end();
       const chunks: Buffer[] = [];
