@@ -20,8 +20,12 @@ function plainName(name: string): string {
 
 type Measured = Pick<ModelEvaluation, 'figures' | 'classes' | 'boxes'>;
 
+/** What a set of one class alone can show: the rest follows from what it lacks. */
+const OF_ONE_CLASS = new Set(['sensitivity', 'specificity', 'regions falseAnImage']);
+
 /** @param accepted of the manifest: { SET: { NAME: number, [number, low, high] or { value } } }; sets may hold further records */
 export function compareAccepted(accepted: Record<string, unknown>, measured: Measured): AcceptedFigure[] {
+  const oneClass = measured.figures['auc']?.value === null;
   const here = new Map([...figuresOf(measured)].map(([name, figure]) => [plainName(name), { name, figure }]));
   return Object.entries(accepted).flatMap(([set, content]) => {
     if (!isRecord(content)) return [];
@@ -32,6 +36,7 @@ export function compareAccepted(accepted: Record<string, unknown>, measured: Mea
       const plain = plainName(name);
       const found = here.get(OTHER_NAMES[plain] ?? plain);
       if (!found || found.figure.value === null || (plain === 'regionsfalseanimage' && !sameHits)) return [];
+      if (oneClass && !OF_ONE_CLASS.has(found.name)) return [];
       return [{ set, name: found.name, accepted: number, here: found.figure, verdict: verdictOf(number, found.figure, LOWER_IS_BETTER.has(found.name)) }];
     });
   });

@@ -16,7 +16,7 @@ export function severityInFull(severity: Severity): string {
 }
 
 /** Nothing is not a little. @param share in per cent */
-function wholePercent(share: number): string {
+export function wholePercent(share: number): string {
   if (share > 0 && share < 1) return '<1 %';
   return share < 100 && share > 99 ? '>99 %' : `${Math.round(share)} %`;
 }

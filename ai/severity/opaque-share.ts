@@ -18,7 +18,7 @@ export interface Frame {
   placement: Placement;
 }
 
-/** Per cent, to a tenth. */
+/** Per cent, to a tenth; 0 of nothing and 100 of all alone. */
 export interface OpaqueShare {
   right: number;
   left: number;
@@ -89,5 +89,7 @@ function marks(map: OpaqueMap & Frame, x: number, y: number): boolean {
 }
 
 function percentOf(part: number, whole: number): number {
-  return Math.round((1000 * part) / whole) / 10;
+  const tenths = Math.round((1000 * part) / whole);
+  const [least, most] = [part > 0 ? 1 : 0, part < whole ? 999 : 1000];
+  return Math.min(Math.max(tenths, least), most) / 10;
 }

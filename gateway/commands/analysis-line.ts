@@ -1,5 +1,6 @@
 // One line of `hilum analyze`: as JSON for programs (docs/operations.md), or in words for people.
 import type { AnalysisOutcome, Region } from '../../ai/analysis.ts';
+import { wholePercent } from '../../ai/results/severity-wording.ts';
 import { severityAnswer } from '../worklist/severity-answer.ts';
 import type { SeverityAnswer } from '../worklist/worklist.ts';
 
@@ -41,9 +42,13 @@ export function lineInWords(line: AnalysisLine): string {
   const rows = [`${file.padEnd(FILE_COLUMNS)}  ${model.padEnd(MODEL_COLUMNS)}  ${outcomeInWords(line)}`];
   for (const { x, y, width, height, score } of line.regions)
     rows.push(indented(`${width} x ${height} pixels at ${x}, ${y} (${percent(score)})`));
-  if (line.severity) rows.push(indented(`opaque: right ${line.severity.right} %, left ${line.severity.left} %, both ${line.severity.both} %, by ${BASIS[line.severity.basis]}`));
+  if (line.severity) rows.push(indented(shareInWords(line.severity)));
   if (line.severityReason) rows.push(indented(`opaque share not measured: ${line.severityReason}`));
   return rows.join('\n');
+}
+
+function shareInWords({ right, left, both, basis }: NonNullable<AnalysisLine['severity']>): string {
+  return `opaque: right ${wholePercent(right)}, left ${wholePercent(left)}, both ${wholePercent(both)}, by ${BASIS[basis]}`;
 }
 
 const BASIS = { boxes: 'boxes, which overstate it', map: "the model's map" };

@@ -29,7 +29,13 @@ export class ResultWriter {
   /** By study and model. */
   readonly #frames = new Map<string, AnalyzedFrame[]>();
 
-  constructor(folder: string, settings: Settings, models: ModelPackage[]) {
+  /** @throws what the file system throws where the folder cannot be made */
+  static async open(folder: string, settings: Settings, models: ModelPackage[]): Promise<ResultWriter> {
+    await mkdir(folder, { recursive: true });
+    return new ResultWriter(folder, settings, models);
+  }
+
+  private constructor(folder: string, settings: Settings, models: ModelPackage[]) {
     this.#folder = folder;
     this.#settings = settings;
     this.#models = models;
@@ -45,7 +51,6 @@ export class ResultWriter {
 
   /** Writes `<SOP Instance UID>.dcm` for each result; @returns the paths */
   async write(): Promise<string[]> {
-    await mkdir(this.#folder, { recursive: true });
     const paths: string[] = [];
     for (const frames of this.#frames.values()) {
       const outcome = this.#studyOutcome(frames);

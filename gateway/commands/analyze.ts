@@ -98,7 +98,7 @@ function forAnyAge(model: ModelPackage): ModelPackage {
 }
 
 async function analyzeFiles(options: Options, settings: Settings, analyzer: Analyzer): Promise<number> {
-  const results = options.out === undefined ? undefined : new ResultWriter(options.out, settings, analyzer.models());
+  const results = options.out === undefined ? undefined : await ResultWriter.open(options.out, settings, analyzer.models());
   const tally = { images: 0, positive: 0, notAnalyzable: 0, failed: 0 };
   for await (const line of inOrder(analyses(options, settings, analyzer, results))) {
     tally.images += 1;

@@ -1,4 +1,5 @@
 // hilum routes test FILE…: which route takes a file, and which of its models judge it, before a modality sends it.
+import { whyNotApplicable } from '../../ai/runtime/applicability.ts';
 import { chooseModels } from '../../ai/runtime/choice.ts';
 import { loadPackage } from '../../ai/runtime/manifest.ts';
 import type { LoadedSettings } from '../../config/load.ts';
@@ -30,11 +31,14 @@ async function fateOf(header: Dataset, route: Route, settings: LoadedSettings): 
   return `"${route.name}": ${models}${shadow} -> ${route.deliver.map(({ to }) => to).join(', ') || 'no destination'}`;
 }
 
-/** Where there is a choice, it takes the packages to tell. */
+/** Which models judge the image, which cannot, and which leave it to another. */
 async function judgesInWords(header: Dataset, route: Route, settings: LoadedSettings): Promise<string> {
-  if (route.models.length === 1) return route.models.join();
   const models = await Promise.all(settings.models.map((folder) => loadPackage(folder)));
   const { judges, leftOut } = chooseModels(modelsOfRoute(route, { models: () => models }), header);
   const without = leftOut.map(({ model, reason }) => ` (without ${model.manifest.name}: ${reason})`).join('');
-  return judges.map(({ manifest }) => manifest.name).join(', ') + without;
+  const judging = judges.map(({ manifest: { name, applicability } }) => {
+    const problem = whyNotApplicable(header, applicability);
+    return problem === undefined ? name : `${name} (not analysable: ${problem})`;
+  });
+  return judging.join(', ') + without;
 }

@@ -159,7 +159,7 @@ function* readFront(window: Window, options: ReadOptions): Reading<Front> {
   const preamble = isMagic(window, 128);
   const start = preamble ? 132 : isMagic(window, 0) ? 4 : 0;
   const reader = new DatasetReader(window, start);
-  const meta = yield* reader.readFileMeta();
+  const meta = yield* readMeta(reader, start);
   const declared = meta['00020010']?.Value?.[0];
   return {
     preamble,
@@ -167,6 +167,16 @@ function* readFront(window: Window, options: ReadOptions): Reading<Front> {
     datasetOffset: reader.position,
     transferSyntaxUid: typeof declared === 'string' ? declared : (options.transferSyntaxUid ?? ''),
   };
+}
+
+/** What has no "DICM" and cannot be read from its first byte on was never a file of DICOM, whatever its ending says. */
+function* readMeta(reader: DatasetReader, start: number): Reading<Dataset> {
+  try {
+    return yield* reader.readFileMeta();
+  } catch (error) {
+    if (start > 0 || !(error instanceof DicomFormatError) || reader.position > 0) throw error;
+    throw new DicomFormatError('not a DICOM file: neither "DICM" at byte 128 nor a dataset', 0, { cause: error });
+  }
 }
 
 function isMagic(window: Window, offset: number): boolean {

@@ -119,6 +119,7 @@ describe('hilum analyze', () => {
       [['analyze'], /no file was given[^]*usage: hilum analyze/],
       [['analyze', 'x.dcm', '--colour'], /--colour[^]*usage: hilum analyze/],
       [['analyze', 'x.dcm', '--model', 'other'], /the settings have no model "other"/],
+      [['analyze', 'x.dcm', '--out', 'package.json'], /EEXIST.*package\.json/],
     ];
     for (const [args, message] of cases) {
       const { status, stderr } = await run(...args);

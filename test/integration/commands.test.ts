@@ -65,8 +65,10 @@ describe('commands beside the gateway', function () {
 
   it('routes test says which route takes a file, and which condition another does not meet', async () => {
     const hand = await phantomFile(folder.path, { seed: 610_002, overrides: { BodyPartExamined: 'HAND' } });
-    const { code, out } = await hilum('routes', 'test', sent.path, hand.path);
+    const lateral = await phantomFile(folder.path, { seed: 610_005, overrides: { ViewPosition: 'LL' } });
+    const { code, out } = await hilum('routes', 'test', sent.path, hand.path, lateral.path);
     assert.equal(code, 0);
+    assert.match(out, /"chest": opacity \(not analysable: lateral view.*\) -> folder/);
     assert.match(out, /"chest": opacity -> folder/);
     assert.match(out, /no route takes this image: "chest" does not take BodyPartExamined "HAND"/);
     assert.equal((await hilum('routes', 'test', config)).code, 1);

@@ -218,6 +218,7 @@ describe('reading a broken DICOM file', () => {
 
   it('says that what is no DICOM is none', async () => {
     await refuses(Buffer.alloc(0), /empty/, 0);
+    await refuses(Buffer.from('text\n'), /not a DICOM file/, 0);
     await refuses(Buffer.from('<html><body>404</body></html>'), /not a DICOM file/, 0);
     await refuses(Buffer.from('\x89PNG\r\n\x1a\n'.padEnd(5000, 'x'), 'latin1'), /not a DICOM file/, 0);
     await refuses(Buffer.alloc(4096), /not a DICOM file/, 0);

@@ -122,6 +122,7 @@ describe('data of the evaluation: lists', () => {
   it('names file, row and column of what is wrong', async () => {
     const list = (rows: string, head = 'file,label,x,y,width,height,age'): Record<string, string> => ({ 'labels.csv': `${head}\n${rows}\n`, 'a.png': '', 'b/same.png': '', 'c/same.png': '' });
     await refused(list('a.png,1', 'file,verdict'), /labels\.csv row 1: there is no column for the label \(label, truth, .*\); there are file, verdict/);
+    await refused(list('a.png,1,A', 'flie,label,patient'), /row 1: there is no column for the file \(file, .*\); there are flie, label, patient/);
     await refused(list('a.png,1,3', 'file,label,x'), /row 1: boxes need columns x, y, width and height; there is none for y/);
     await refused(list('a.png,,,,,,'), /labels\.csv row 2, column label: is empty/);
     await refused(list('a.png,1,,,,,\nz.png,1,,,,,'), /row 3, column file: there is no file "z\.png" below/);

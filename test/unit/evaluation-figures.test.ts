@@ -250,6 +250,13 @@ describe('figures of the evaluation: threshold advice', () => {
     near(told.expected.sensitivity, 0.8, 0.02);
   });
 
+  it('has nothing to tell where there is no positive', async () => {
+    const negative = { ...scored, truth: truth.map(() => 0) };
+    const { advice } = await bootstrap({ advice: adviceMeasure([0.95], negative) }, negative.patients, { count: 100, seed: 1 });
+    const told = adviceFor(0.95, advice, negative);
+    assert.deepEqual([told.threshold.value, told.sensitivity.value, told.specificity, told.npv.value], [null, null, { value: null, low: null, high: null }, null]);
+  });
+
   it('tells of new patients less than of those that the threshold was chosen on', async () => {
     const source = random(3);
     const few = Array.from({ length: 60 }, (_, image) => Number(image < 20));

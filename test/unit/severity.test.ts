@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Region } from '../../ai/analysis.ts';
 import type { Placement } from '../../ai/runtime/regions.ts';
-import { lungFields, type LungFields, type LungMap } from '../../ai/severity/lung-fields.ts';
+import { LEFT as LEFT_LUNG, RIGHT as RIGHT_LUNG, lungFields, type LungFields, type LungMap } from '../../ai/severity/lung-fields.ts';
 import { SeverityMeter, type MeasuredFinding } from '../../ai/severity/meter.ts';
 import { opaqueShare, type Frame } from '../../ai/severity/opaque-share.ts';
 import { loadPackage, type ModelPackage } from '../../ai/runtime/manifest.ts';
@@ -88,6 +88,19 @@ describe('the opaque share', () => {
     assert.deepEqual(opaqueShare(lungs, [region(80, 60, 200, 100)], map), { right: 20, left: 0, both: 10 });
     const nothing = { ...map, values: new Uint8Array(64) };
     assert.match((opaqueShare(lungs, [region(80, 60, 200, 100)], nothing) as { reason: string }).reason, /marks no lung/);
+  });
+
+  it('is never 0 where something is opaque, nor 100 where something is not', () => {
+    // The left half of the frame is one lung, the right half the other: 2,048 places each.
+    const sides = Uint8Array.from({ length: SIZE * SIZE }, (_, at) => (at % SIZE < SIZE / 2 ? RIGHT_LUNG : LEFT_LUNG));
+    const whole = { status: 'found' as const, sides, width: SIZE, height: SIZE, ...frame };
+    const { scaleX, scaleY, offsetX, offsetY } = frame.placement;
+    const everywhere = [region(offsetX, offsetY, SIZE * scaleX, SIZE * scaleY)];
+    const one = { values: new Uint8Array(SIZE * SIZE), width: SIZE, height: SIZE, ...frame };
+    one.values[0] = 1;
+    assert.deepEqual(opaqueShare(whole, everywhere, one), { right: 0.1, left: 0, both: 0.1 });
+    const butOne = { ...one, values: one.values.map((value) => 1 - value) };
+    assert.deepEqual(opaqueShare(whole, everywhere, butOne), { right: 99.9, left: 100, both: 99.9 });
   });
 
   it('is none where a region lies outside the lungs, which then lack it', () => {

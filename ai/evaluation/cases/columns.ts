@@ -40,7 +40,7 @@ export function columnsOf(head: readonly string[], path: string): Columns {
     if (found !== undefined) columns[role] = named.get(found)!;
   }
   // The list of the RSNA challenge names each image, and file, by its patient.
-  if (columns.file === undefined && columns.patient !== undefined) columns.file = columns.patient;
+  if (columns.file === undefined && columns.patient !== undefined && plainColumn(columns.patient) === 'patientid') columns.file = columns.patient;
   for (const role of ['file', 'label'] as const)
     if (columns[role] === undefined)
       throw new EvaluationInputError(`${path} row 1: there is no column for the ${role} (${ALIASES[role].join(', ')}); there are ${head.join(', ')}`);

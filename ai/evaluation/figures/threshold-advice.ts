@@ -53,8 +53,8 @@ export function adviceMeasure(wanted: readonly number[], scored: Scored): Measur
     for (const [index, sensitivity] of wanted.entries()) {
       const threshold = thresholdFor(sensitivity, positives, probability, weights);
       figures[`${sensitivity} threshold`] = threshold;
-      const rates = ratesOf(countsAt(probability, truth, chosen[index]!, weights));
-      const onNew = ratesOf(countsAt(probability, truth, threshold, out));
+      const rates = ratesAt(chosen[index]!, scored, weights);
+      const onNew = ratesAt(threshold, scored, out);
       for (const rate of RATES) {
         figures[`${sensitivity} ${rate}`] = rates[rate];
         figures[`${sensitivity} new ${rate}`] = onNew[rate];
@@ -62,6 +62,12 @@ export function adviceMeasure(wanted: readonly number[], scored: Scored): Measur
     }
     return figures;
   };
+}
+
+/** A threshold that there is not has no rates, although no probability reaches it. */
+function ratesAt(threshold: number, { probability, truth }: Scored, weights: Weights): Rates {
+  const none = { truePositive: 0, falsePositive: 0, trueNegative: 0, falseNegative: 0 };
+  return ratesOf(Number.isNaN(threshold) ? none : countsAt(probability, truth, threshold, weights));
 }
 
 /** @param resamples of adviceMeasure */
