@@ -26,6 +26,11 @@ def main() -> int:
     except TrainingError as reason:
         print(f"train: {reason}", file=sys.stderr)
         return 1
+    except OSError as reason:
+        if reason.filename is None:
+            raise
+        print(f"train: cannot use {reason.filename}: {reason.strerror}", file=sys.stderr)
+        return 1
     except ModuleNotFoundError as reason:
         if (reason.name or "").startswith(__package__):
             raise

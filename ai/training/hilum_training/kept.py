@@ -17,5 +17,6 @@ def write_all(folder: Path, contents: dict[str, bytes]) -> None:
             beside.replace(place)
     except OSError as reason:
         for beside in partial.values():
-            beside.unlink(missing_ok=True)
+            if beside.exists():
+                beside.unlink()
         raise TrainingError(f"cannot write into {folder}: {reason.strerror}") from reason

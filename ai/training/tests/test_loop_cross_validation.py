@@ -27,6 +27,15 @@ def test_every_patient_validates_once_and_the_test_part_never() -> None:
         fold_splits(samples, split, 1, 1)
 
 
+def test_one_picture_under_two_names_is_in_one_fold() -> None:
+    samples = [Sample(Path(f"{i}.png"), f"p{i}", "csv", ("normal", "viral")[i % 2]) for i in range(16)]
+    split = {("csv", f"p{i}"): "test" if i == 15 else "train" for i in range(16)}
+    same = [(("csv", "p0"), ("csv", "p8")), (("csv", "p8"), ("csv", "p4")), (("csv", "p1"), ("csv", "p15"))]
+    for one in fold_splits(samples, split, 3, 1, same):
+        assert len({one["csv", f"p{i}"] for i in (0, 4, 8)}) == 1
+        assert one["csv", "p15"] == "test"
+
+
 def test_the_interval_is_students() -> None:
     # t with 4 degrees of freedom: 2.776; standard error of these five: 0.00707.
     assert interval([0.88, 0.89, 0.90, 0.91, 0.92]) == {

@@ -39,6 +39,9 @@ def run(a: Namespace) -> None:
         if not file.is_file():
             raise TrainingError(f"no {file}: judge the run first, `train judge --run {folder} --part {a.part}`")
         judgement = json.loads(file.read_text())
+        judged = judgement["run"]
+        if ", " in judged["runs"] or judged["checkpoint"] != a.checkpoint:
+            raise TrainingError(f"{file} is of {judged['runs']}, {judged['checkpoint']} weights: judge {folder} itself, with --checkpoint {a.checkpoint}")
         runs = load_runs([folder], a.checkpoint)
         model = shrink(to_onnx(runs.reader(judgement["flip"]), runs.size), "fp16")
         with TemporaryDirectory() as beside:

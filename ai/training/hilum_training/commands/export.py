@@ -53,18 +53,23 @@ def run(a: Namespace) -> None:
     from ..judge.held import held_sets, options
     from ..judge.record import headline
     from ..judge.runs import load_runs
+    from ..networks.origins import all_origins
     from ..kept import write_all
 
     there = [name for name in FILES if (a.out / name).exists()]
     if there and not a.replace:
         raise TrainingError(f"{a.out} holds {', '.join(there)} already: give another --out, or --replace")
+    if a.part == "train":
+        raise TrainingError("--part train: the figures of a package are of patients that it was not trained on")
+    chosen = options(a)
     torch.set_num_threads(a.threads)
-    runs, chosen = load_runs(a.runs, a.checkpoint), options(a)
-    sources = {spec.partition(":")[0] for config in runs.configs for spec in config["data"]}
+    runs = load_runs(a.runs, a.checkpoint)
+    origins = [one for config in runs.configs for one in all_origins(config)]
+    sources = {spec.partition(":")[0] for one in [*runs.configs, *origins] for spec in one.get("data", [])}
     who = Identity(
         a.name,
         a.version,
-        licence(sources, a.licence),
+        licence(sources, origins, a.licence),
         a.intended_use or intended_use(a.finding if len(runs.labels) == 1 else "pneumonia"),
         a.manufacturer,
         a.device_uid or device_uid(a.name, a.version),

@@ -23,6 +23,7 @@ def run(a: Namespace) -> None:
     """Write judgement.json, predictions.csv, report.html. @raises TrainingError for what stands against it"""
     import torch
 
+    from ..errors import TrainingError
     from ..judge import report
     from ..judge.answers import ask
     from ..judge.fitting import fit
@@ -32,8 +33,11 @@ def run(a: Namespace) -> None:
     from ..judge.runs import load_runs
     from ..kept import write_all
 
+    chosen = options(a)
     torch.set_num_threads(a.threads)
-    runs, chosen = load_runs(a.runs, a.checkpoint), options(a)
+    runs = load_runs(a.runs, a.checkpoint)
+    if len(a.runs) > 1 and not a.out:
+        raise TrainingError(f"{len(a.runs)} runs are judged as one: say with --out where, or it would pass for {a.runs[0]}'s")
     sets = held_sets(a, runs)
     reader = runs.reader(a.flip)
     answers = {part: ask(reader, images) for part, images in sets.items()}
@@ -42,6 +46,8 @@ def run(a: Namespace) -> None:
     title = f"{runs.config['arch']}, {runs.task}, {runs.size} x {runs.size}" + (
         f", {len(a.runs)} runs averaged" if len(a.runs) > 1 else ""
     )
+    if a.part == "train":
+        title += ", on the very part that it was trained on"
     page = report.page(title, judgement, answers[a.part], sets[a.part].images, fitted)
     folder = a.out or a.runs[0] / f"judge-{a.part}"
     write_all(
@@ -52,6 +58,7 @@ def run(a: Namespace) -> None:
             "report.html": page.encode(),
         },
     )
+    print(title)
     print(headline(judgement))
     print(f"{folder / 'report.html'}")
 

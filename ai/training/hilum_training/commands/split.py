@@ -29,7 +29,7 @@ def run(a: Namespace) -> None:
     """
     from pathlib import Path
 
-    from ..data.duplicates import exact_groups, near_pairs, refuse_leaks
+    from ..data.duplicates import refuse_leaks, same_people
     from ..data.samples import load_images
     from ..data.sources import read_sources
     from ..data.splits import make_split, parts, patient_of, read_split, write_split
@@ -41,9 +41,7 @@ def run(a: Namespace) -> None:
     samples = read_sources(a.data)
     kept = read_split(*map(Path, a.keep)) if a.keep else {}
     images = load_images(samples, a.size, Path(a.cache))
-    alike = [*exact_groups(images.images), *([p.first, p.second] for p in near_pairs(images.images))]
-    same = [(patient_of(samples[group[0]]), patient_of(samples[i])) for group in alike for i in group[1:]]
-    split = make_split(samples, a.seed, tuple(a.shares), kept, same)
+    split = make_split(samples, a.seed, tuple(a.shares), kept, same_people(images))
     refuse_leaks(images, split)
     write_split(out, split)
     for part, found in parts(samples, split).items():

@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter
 
 from ..errors import TrainingError
 from .samples import SampleSet
-from .splits import Split, patient_of
+from .splits import Patient, Split, patient_of
 
 SIDE = 64  # pixels of the copies that are compared
 BITS = 63  # signs of the 8 x 8 lowest cosine coefficients, without the mean
@@ -111,6 +111,13 @@ def near_pairs(images: np.ndarray, least: float = LIKENESS) -> list[Pair]:
             if not np.array_equal(images[i], images[j]):
                 found.append(Pair(i, j, int(distance[start + k]), round(float(likeness[k]), 3)))
     return sorted(found, key=lambda pair: -pair.likeness)
+
+
+def same_people(images: SampleSet) -> list[tuple[Patient, Patient]]:
+    """Pairs of patients who share a picture, or nearly one: for a split they are one person."""
+    alike = [*exact_groups(images.images), *([p.first, p.second] for p in near_pairs(images.images))]
+    person = [patient_of(sample) for sample in images.samples]
+    return [(person[group[0]], person[i]) for group in alike for i in group[1:]]
 
 
 def refuse_leaks(images: SampleSet, split: Split) -> None:

@@ -6,6 +6,7 @@ By patient, never by image: two radiographs of one person are alike, and a model
 import csv
 import hashlib
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -146,11 +147,14 @@ def require_classes(samples: list[Sample], labels: list[str], where: str) -> Non
             raise TrainingError(f"class {label} is empty in {where}: {len(samples)} images, none of them {label}")
 
 
-def folds(samples: list[Sample], count: int, seed: int) -> np.ndarray:
-    """A fold from 0 to count - 1 for each sample, by patient, balanced within each source and label: int [n]."""
+def folds(samples: list[Sample], count: int, seed: int, same: Sequence[tuple[Patient, Patient]] = ()) -> np.ndarray:
+    """A fold from 0 to count - 1 for each sample, by patient, balanced within each source and label: int [n]. Pairs in
+    `same` are one person under two names."""
     fold: dict[Patient, int] = {}
-    for patients in _strata(samples, _together(samples, [])):
+    ours = {patient_of(sample) for sample in samples}
+    group = _together(samples, [pair for pair in same if ours.issuperset(pair)])
+    for patients in _strata(samples, group):
         # Going on where the last stratum ended, or the first folds would get the remainder of each.
         for patient in sorted(patients, key=lambda p: _draw(p, seed)):
             fold[patient] = len(fold) % count
-    return np.array([fold[patient_of(sample)] for sample in samples], int)
+    return np.array([fold[group[patient_of(sample)]] for sample in samples], int)

@@ -5,6 +5,7 @@ from textwrap import fill
 from typing import Any
 
 from ..judge.report import COLUMNS, REGION_COLUMNS, interval, number
+from ..networks.origins import all_origins, in_words
 from .facts import SOURCES
 from .manifest import Identity
 from .runtime import Ran
@@ -165,6 +166,7 @@ def card(
         _item(f"{c['arch']}, {c['size']} x {c['size']}, {said}, seed {c['seed']}.")
         for c, said in zip(configs, progress)
     ]
+    trained += [_item(f"It {in_words(one)}.") for c in configs for one in all_origins(c)]
     parts = [
         f"# {who.name} {who.version}",
         _paragraph(who.intended_use),

@@ -1,8 +1,10 @@
 """What a package says of the data that it comes from, and the codes of what it finds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import TrainingError
+from ..networks.origins import Origin
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,15 @@ CODES = {
 }
 
 
-def licence(sources: set[str], given: str | None) -> str:
-    """The strictest of the sources' terms. @raises TrainingError where a source's are not known and none is given"""
+# What this project gives weights out under, the strictest last.
+LICENCES = ("CC-BY-4.0", "CC-BY-NC-4.0")
+
+
+def licence(sources: set[str], origins: Sequence[Origin], given: str | None) -> str:
+    """The strictest terms of the data, and of the weights that these came from.
+
+    @raises TrainingError where some are not known and none is given
+    """
     if given:
         return given
     unknown = sorted(sources - SOURCES.keys())
@@ -50,8 +59,17 @@ def licence(sources: set[str], given: str | None) -> str:
             f"the terms of {', '.join(unknown)} are not known here: say with --licence what the weights may be used for"
         )
     known = [SOURCES[name] for name in sorted(sources)]
-    trained_on = "; ".join(f"{each.title}, {each.terms}" for each in known)
-    return f"{'CC-BY-4.0' if all(each.free for each in known) else 'CC-BY-NC-4.0'} (trained on {trained_on})"
+    terms = [LICENCES[0] if each.free else LICENCES[1] for each in known]
+    for one in origins:
+        if "split" in one:
+            continue  # a run of ours: its sources are among these
+        theirs = one.get("licence", "").partition(" ")[0]
+        if theirs not in LICENCES:
+            raise TrainingError(f"the terms of {one['file']} are not known here: say with --licence what the weights may be used for")
+        terms.append(theirs)
+    said = [f"trained on {'; '.join(f'{each.title}, {each.terms}' for each in known)}"]
+    said += [f"{one['role']} {one['name']}, {one['licence']}" for one in origins if "licence" in one]
+    return f"{max(terms, key=LICENCES.index)} ({'; '.join(said)})"
 
 
 def intended_use(finding: str) -> str:

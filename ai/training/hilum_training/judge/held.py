@@ -1,6 +1,5 @@
 """The images that are judged: validation and another part, by the split that the runs were trained with."""
 
-import hashlib
 from argparse import Namespace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from ..data.samples import Sample, SampleSet, load_images
 from ..data.sources import read_sources
 from ..data.splits import Split, part_indices, read_split
 from ..errors import TrainingError
+from ..networks.origins import all_origins, refuse_trained, split_files
 from .fitting import Options
 from .runs import Runs
 
@@ -18,36 +18,21 @@ def options(a: Namespace) -> Options:
     """@raises TrainingError for a share that is none"""
     if not 0 < a.sensitivity <= 1:
         raise TrainingError(f"--sensitivity {a.sensitivity:g} must be above 0 and at most 1")
+    if a.false_regions < 0:
+        raise TrainingError(f"--false-regions {a.false_regions:g}: 0 or more an image")
+    if a.threads < 1:
+        raise TrainingError(f"--threads {a.threads}: at least 1")
     if a.draws < 100:
         raise TrainingError(f"--draws {a.draws} are too few for an interval: at least 100")
     return Options(a.sensitivity, a.choose == "youden", a.false_regions, a.draws, a.seed)
 
 
-def _splits(folder: Path, config: dict) -> list[Path]:
-    """The split files of a run. @raises TrainingError if one is not what it was when the run was trained"""
-    files = [Path(entry["file"]) for entry in config["split"]]
-    for file, entry in zip(files, config["split"]):
-        if not file.is_file():
-            raise TrainingError(
-                f"no split {file}, by which {folder} was trained: run from the same folder, or say --split"
-            )
-        if hashlib.sha256(file.read_bytes()).hexdigest() != entry["sha256"]:
-            raise TrainingError(f"{file} is not the split any more by which {folder} was trained")
-    return files
-
-
 def _refuse_trained(split: Split, runs: Runs) -> None:
-    """Every run must have left alone what is judged, by its own split. @raises TrainingError naming the first
-    patient"""
+    """Every run, and whatever it came from, must have left alone what is judged. @raises TrainingError"""
     for folder, config in zip(runs.folders, runs.configs):
-        trained = {patient for patient, part in read_split(*_splits(folder, config)).items() if part == "train"}
-        leaked = sorted(patient for patient in trained if split.get(patient, "train") != "train")
-        if leaked:
-            source, patient = leaked[0]
-            raise TrainingError(
-                f"leaked patient: {folder} was trained on {len(leaked)} that would be judged, first {patient} of "
-                f"{source}"
-            )
+        refuse_trained(split, config, str(folder))
+        for one in all_origins(config):
+            refuse_trained(split, one, one["file"])
 
 
 def _usable(samples: list[Sample], runs: Runs) -> list[Sample]:
@@ -60,7 +45,7 @@ def held_sets(a: Namespace, runs: Runs) -> dict[str, SampleSet]:
 
     @raises TrainingError if a run was trained on a patient that would be judged, or a part has no image
     """
-    files = a.split or _splits(runs.folders[0], runs.config)
+    files = a.split or split_files(runs.config, str(runs.folders[0]))
     split = read_split(*files)
     _refuse_trained(split, runs)
     found = read_sources(a.data or runs.config["data"])

@@ -2,15 +2,17 @@
 import json
 import os
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.stats import t
 
-from ..data.samples import Sample
+from ..data.duplicates import same_people
+from ..data.samples import Sample, load_images
 from ..data.sources import read_sources
-from ..data.splits import Split, folds, patient_of, read_split, write_split
+from ..data.splits import Patient, Split, folds, patient_of, read_split, write_split
 from ..errors import TrainingError
 from .fit import Stop
 from .setup import fit
@@ -18,14 +20,14 @@ from .setup import fit
 NAME = "cross-validation.json"
 
 
-def fold_splits(samples: list[Sample], split: Split, count: int, seed: int) -> list[Split]:
+def fold_splits(samples: list[Sample], split: Split, count: int, seed: int, same: Sequence[tuple[Patient, Patient]] = ()) -> list[Split]:
     """For each fold: it validates, the others train, the test part stays. @raises TrainingError for too few patients"""
     # Phantoms are nobody's patients: they may teach, but nothing is to be proved on them.
     ours = [s for s in samples if s.source != "phantom" and split.get(patient_of(s), "train") != "test"]
     patients = {patient_of(s) for s in ours}
     if not 2 <= count <= len(patients):
         raise TrainingError(f"--folds {count}: there are {len(patients)} patients outside the test part")
-    number = {patient_of(s): int(n) for s, n in zip(ours, folds(ours, count, seed))}
+    number = {patient_of(s): int(n) for s, n in zip(ours, folds(ours, count, seed, same))}
     rest = {patient: part for patient, part in split.items() if patient not in number}
     return [rest | {p: "validation" if n == k else "train" for p, n in number.items()} for k in range(count)]
 
@@ -62,7 +64,8 @@ def cross_validate(a: Namespace, stop: Stop) -> dict[str, Any] | None:
     The figures are those of the last weights, not of the best: choosing them on the fold would flatter it.
     """
     out, samples = Path(a.out), read_sources(a.data)
-    splits = fold_splits(samples, read_split(*map(Path, a.split)), a.folds, a.seed)
+    same = same_people(load_images(samples, a.size, Path(a.cache)))
+    splits = fold_splits(samples, read_split(*map(Path, a.split)), a.folds, a.seed, same)
     results: list[dict[str, float]] = []
     for k, split in enumerate(splits):
         folder = out / f"fold-{k + 1}"

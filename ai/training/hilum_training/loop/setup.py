@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..data.splits import read_split
 from ..errors import TrainingError
 from ..networks.backbones import ARCHITECTURES
-from ..networks.build import build
+from ..networks.build import build, read_checkpoint
 from ..networks.classifier import architecture
+from ..networks.origins import Origin, all_origins, origin, refuse_trained
 from ..networks.package_weights import SEEN, read_package, unfold
 from ..networks.weights import is_package, load_published, load_weights
 from .answers import Teachers
@@ -66,6 +68,16 @@ def _begin_from(network: nn.Module, a: Namespace) -> None:
     print(f"weights: {matched}", flush=True)
 
 
+def _origins(a: Namespace, begun: bool) -> list[Origin]:
+    """Of a run that goes on: what it was begun with, wherever those files are now."""
+    if begun:
+        return read_checkpoint(Path(a.out) / "last.pt").get("config", {}).get("origins", [])
+    if a.weights == "default":
+        return [{"role": "began from", "file": "torchvision's ImageNet weights"}]
+    began = [origin("began from", Path(a.weights))] if a.weights else []
+    return began + [origin("was taught by", Path(file)) for file in a.teacher or []]
+
+
 def _unfold(network: nn.Module, a: Namespace, material: Material) -> None:
     """What a package folded away can only be found with images; evenly spread, so that each source is among them."""
     if a.weights and is_package(Path(a.weights)):
@@ -103,8 +115,14 @@ def prepare(a: Namespace) -> Run:
     config = _configuration(a, task, {})
     network = build(config)
     begun = (Path(a.out) / "last.pt").exists()
+    if not begun and (Path(a.out) / "best.pt").exists():
+        raise TrainingError(f"{a.out} holds the best.pt of a run, but no last.pt to go on from: give another --out")
     if not begun:
         _begin_from(network, a)
+    origins = _origins(a, begun)
+    split = read_split(*map(Path, a.split))
+    for one in all_origins({"origins": origins}):
+        refuse_trained(split, one, one["file"])
     teachers = _teachers(a, task, device)
     material = load_material(a.data, [Path(f) for f in a.split], a.size, Path(a.cache), task)
     present = {s.source for s in material.pool.samples}
@@ -118,7 +136,7 @@ def prepare(a: Namespace) -> Run:
     return Run(
         a,
         Path(a.out),
-        _configuration(a, task, material.record),
+        _configuration(a, task, material.record | {"origins": origins}),
         task,
         material,
         Learner(network, manner),

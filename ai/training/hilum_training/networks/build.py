@@ -2,7 +2,7 @@
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import torch
 from torch import nn
@@ -19,7 +19,10 @@ LABELS: dict[str, list[str]] = {
 }
 
 # What torch.load raises for a file that torch.save did not write, or wrote with classes that are not here.
-UNREADABLE = (OSError, RuntimeError, EOFError, UnpicklingError, BadZipFile, AttributeError, ImportError, ValueError)
+UNREADABLE = (
+    OSError, RuntimeError, EOFError, UnpicklingError, BadZipFile, AttributeError, ImportError, ValueError,
+    MemoryError, KeyError, IndexError, TypeError,
+)
 
 
 def build(config: dict[str, Any]) -> nn.Module:
@@ -51,6 +54,11 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise TrainingError(f"no checkpoint at {file}")
     try:
+        if is_zipfile(file):  # torch checks no sums: weights with a flipped bit would pass for trained ones
+            with ZipFile(file) as parts:
+                spoilt = parts.testzip()
+            if spoilt:
+                raise BadZipFile(f"its part {spoilt} is damaged")
         kept = torch.load(file, map_location="cpu")
     except UNREADABLE as reason:
         raise TrainingError(f"{file} is not a readable checkpoint: {str(reason).splitlines()[0]}") from reason
