@@ -163,7 +163,7 @@ class Fit:
                 self._step(done)
             except TrainingError as reason:
                 kept = f"{self._last} is as it was" if self._last.exists() else "nothing was kept yet"
-                raise TrainingError(f"{reason}: {kept}; try a lower --rate") from reason
+                raise TrainingError(f"{reason}: {kept}; try a lower --rate, in another --out") from reason
             if at.position >= len(self._order):
                 self._end_epoch()
                 exhausted = at.best.exhausted(a.patience)
