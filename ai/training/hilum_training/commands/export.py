@@ -53,8 +53,8 @@ def run(a: Namespace) -> None:
     from ..judge.held import held_sets, options
     from ..judge.record import headline
     from ..judge.runs import load_runs
-    from ..networks.origins import all_origins
     from ..kept import write_all
+    from ..networks.origins import all_origins
 
     there = [name for name in FILES if (a.out / name).exists()]
     if there and not a.replace:

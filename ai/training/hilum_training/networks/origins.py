@@ -10,6 +10,7 @@ import yaml
 from ..data.splits import Split, read_split
 from ..errors import TrainingError
 from .build import read_checkpoint
+from .weights import is_package
 
 # What a checkpoint's configuration keeps of a file: `role` and `file`; of a package `name` and `licence`; of a run
 # `data`, `split` and its own `origins`. Torchvision's weights tell nothing.
@@ -19,7 +20,7 @@ Origin = dict[str, Any]
 def origin(role: str, file: Path) -> Origin:
     """As far as the file, or the manifest beside it, tells. @raises TrainingError if it cannot be read"""
     told: Origin = {"role": role, "file": str(file)}
-    if file.suffix == ".onnx":
+    if is_package(file):
         manifest = file.with_name("manifest.yaml")
         if not manifest.is_file():
             return told
