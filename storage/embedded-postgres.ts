@@ -102,10 +102,12 @@ export class EmbeddedPostgres {
     const deadline = Date.now() + START_LIMIT_MS;
     for (;;) {
       const server = await this.#spawnServer();
+      // Listened to from here on: it may end in the very moment in which it is found ready.
+      const end = new Promise<[number | null, NodeJS.Signals | null]>((ended) => server.once('exit', (...how) => ended(how)));
       const outcome = await this.#waitUntilReady(server, deadline);
       if (outcome === 'ready') {
         this.#server = server;
-        server.once('exit', (code, signal) => (this.#restarting = this.#restart(code, signal)));
+        void end.then((how) => (this.#restarting = this.#restart(...how)));
         return;
       }
       // After a kill, backends of the old server hold the shared memory for some milliseconds more.

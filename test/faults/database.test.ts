@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -127,6 +128,30 @@ describe('when Postgres is not where it was', function () {
     server.close();
   });
 
+  it('comes back when it is killed in the moment in which it is ready', async () => {
+    const pidFile = join(folder.path, 'database/postgres/postmaster.pid');
+    const { query } = pg.Client.prototype;
+    // What asks whether it is ready gets its answer, and nothing after that.
+    pg.Client.prototype.query = async function (this: pg.Client, text: string) {
+      pg.Client.prototype.query = query;
+      const answer = await (query as (sql: string) => Promise<unknown>).call(this, text);
+      const pid = Number((await readFile(pidFile, 'utf8')).split('\n', 1)[0]);
+      process.kill(pid, 'SIGKILL');
+      await waitFor(async () => !existsSync(`/proc/${pid}`), 'the end of the server');
+      return answer;
+    } as typeof query;
+    const postgres = new EmbeddedPostgres({ home: join(folder.path, 'database'), log: silent });
+    try {
+      await postgres.start().catch(() => {}); // no database was made, for there was no server
+      const client = await waitFor(async () => connected(postgres.url.replace('/hilum?', '/postgres?')), 'the server');
+      assert.equal((await client.query('select 1 as one')).rows[0].one, 1);
+      await client.end();
+    } finally {
+      pg.Client.prototype.query = query;
+      await postgres.stop();
+    }
+  });
+
   it('starts its own although a stale postmaster.pid names a process that lives', async () => {
     const other = await startDatabase();
     const postgres = new EmbeddedPostgres({ home: join(folder.path, 'home'), log: silent });
@@ -146,3 +171,8 @@ describe('when Postgres is not where it was', function () {
     }
   });
 });
+
+async function connected(connectionString: string): Promise<pg.Client | undefined> {
+  const client = new pg.Client({ connectionString });
+  return client.connect().then(() => client, () => undefined);
+}
