@@ -38,6 +38,19 @@ export async function startWorker(model: ModelPackage, provider: Provider, optio
 }
 
 /**
+ * Runs a model on one blank image, on the CPU, as each start of the gateway does.
+ * @throws {ModelPackageError} when it cannot run, or answers something else than the manifest says
+ */
+export async function tryModel(model: ModelPackage, options: ProviderOptions): Promise<void> {
+  try {
+    const { worker } = await startWorker(model, 'cpu', options);
+    await worker.kill();
+  } catch (cause) {
+    throw new ModelPackageError(model.folder, `"${model.manifest.name}" does not run: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/**
  * @returns a worker on the chosen provider, and why the ones before it were not chosen
  * @throws {ModelPackageError} when no provider of the list can run the model
  */

@@ -81,7 +81,7 @@ function reportInWords({ from, to, minImages, models }: DriftReport): string {
 }
 
 function modelInWords({ name, version, places, otherStations }: DriftModel): string {
-  const rest = otherStations > 0 ? [`  ${otherStations} more ${otherStations === 1 ? 'station' : 'stations'} with too few images to be compared`] : [];
+  const rest = otherStations > 0 ? [`  ${otherStations} more ${otherStations === 1 ? 'station' : 'stations'}, with too few images or beyond drift.maxStations, not compared`] : [];
   return [`${name} ${version}`, ...places.map(placeInWords), ...rest].join('\n');
 }
 

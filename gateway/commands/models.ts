@@ -1,8 +1,11 @@
-// `hilum models [--json]`: the model packages of the settings, each checked against its manifest. `models compare` is another.
+// `hilum models [--json]`: the model packages of the settings, each checked against its manifest and run once. `models compare` is
+// another.
 import { parseArgs } from 'node:util';
+import { pino } from 'pino';
 import { loadPackage, ModelPackageError } from '../../ai/runtime/manifest.ts';
 import type { ModelPackage } from '../../ai/runtime/manifest.ts';
 import type { DeclaredTensor } from '../../ai/runtime/onnx-graph.ts';
+import { tryModel } from '../../ai/runtime/providers.ts';
 import type { LoadedSettings } from '../../config/load.ts';
 import { compareModelsCommand } from './models-compare.ts';
 
@@ -22,6 +25,7 @@ export async function modelsCommand(args: string[], settings: LoadedSettings): P
   for (const folder of settings.models) {
     try {
       const model = await loadPackage(folder);
+      await tryModel(model, { threads: 1, log: pino({ level: 'silent' }) });
       console.log(json ? JSON.stringify(modelRecord(model)) : modelInWords(model));
     } catch (error) {
       if (!(error instanceof ModelPackageError)) throw error;

@@ -1,6 +1,6 @@
 // A period at the site becomes the accepted distribution.
 import { ALL_STATIONS, type AcceptedHistogram, type DriftRepository } from '../../storage/drift.repository.ts';
-import { byStation, imagesIn } from './window.ts';
+import { byStation, countOf, imagesIn } from './window.ts';
 
 export interface AcceptedPeriod {
   model: { name: string; version: string };
@@ -20,7 +20,10 @@ export async function acceptPeriod(repository: DriftRepository, { model, station
     .map(([place, distributions]) => ({ place, distributions, images: imagesIn(distributions) }))
     .filter(({ images }) => images >= minImages);
   const histograms: AcceptedHistogram[] = enough.flatMap(({ place, distributions }) =>
-    [...distributions].map(([quantity, counts]) => ({ modelName: model.name, modelVersion: model.version, station: place, quantity, counts, from, to })),
+    // A few images' ages or windows are no distribution that others are judged by, however many probabilities there are.
+    [...distributions]
+      .filter(([, counts]) => countOf(counts) >= minImages)
+      .map(([quantity, counts]) => ({ modelName: model.name, modelVersion: model.version, station: place, quantity, counts, from, to })),
   );
   await repository.accept(histograms);
   return enough.map(({ place, images }) => ({ station: place === ALL_STATIONS ? null : place, images }));

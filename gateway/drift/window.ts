@@ -33,7 +33,7 @@ export function byStation(histograms: readonly Histogram[]): Map<string, Distrib
 
 /** Each image has a probability, whatever else it lacks. */
 export const imagesIn = (distributions: Distributions): number => countOf(distributions.get('probability') ?? []);
-const countOf = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0);
+export const countOf = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0);
 
 export interface Accepted {
   /** By station, and of all under ALL_STATIONS; from the site. */

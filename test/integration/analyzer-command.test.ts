@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gridImage } from '../support/grid-image.ts';
+import { modelPackage } from '../support/model-packages.ts';
 
 const CLI = new URL('../../gateway/cli.ts', import.meta.url).pathname;
 const TINY = new URL('../fixtures/models/tiny', import.meta.url).pathname;
@@ -135,5 +136,15 @@ describe('hilum analyze', () => {
     assert.match(stdout, /sha256 [0-9a-f]{64} \(agrees\)/);
     assert.match(stdout, /boxes \[N, 16, 4\]/);
     assert.match(stdout, /licence +Apache-2\.0/);
+  });
+
+  it('refuses a package that answers something else than its manifest says, and lists the others', async () => {
+    const wrong = await modelPackage(folder, { name: 'wrong', kind: 'detection', changes: { outputs: { boxes: { tensor: 'boxes', scores: 'logit' } } } });
+    const both = join(folder, 'both.yaml');
+    await writeFile(both, `models: [${wrong}, ${TINY}]\n`);
+    const { status, stdout, stderr } = await run('models', '--config', both);
+    assert.equal(status, 1);
+    assert.match(stdout, /^tiny 1\.0\.0\n/);
+    assert.match(stderr, /^refused: model package .*wrong: "wrong" does not run: the model answered boxes \[1, 16, 4\] for 1 scores$/m);
   });
 });

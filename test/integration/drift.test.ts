@@ -102,19 +102,20 @@ describe('drift', function () {
     });
   });
 
-  /** So many images a day, whose mean brightness and share of positives are given; the rest is the same always. */
-  async function images(count: number, of: { day: Date; station?: string; mean?: number; positives?: number; seed: number }): Promise<void> {
-    const { day, station = 'XR1', mean = 0.5, positives = 0.2, seed } = of;
+  /** So many images a day, whose mean brightness and share of positives are given, as many `withSpacing` as said; the rest is the same always. */
+  async function images(count: number, of: { day: Date; station?: string; mean?: number; positives?: number; withSpacing?: number; seed: number }): Promise<void> {
+    const { day, station = 'XR1', mean = 0.5, positives = 0.2, withSpacing = 0, seed } = of;
     const random = seededRandom(seed);
-    const histogram = (quantity: keyof typeof QUANTITIES, value: () => number): Histogram => {
+    const histogram = (quantity: keyof typeof QUANTITIES, value: () => number, n = count): Histogram => {
       const counts = Array<number>(binsOf(quantity)).fill(0);
-      for (let i = 0; i < count; i++) counts[binOf(quantity, value())]! += 1;
+      for (let i = 0; i < n; i++) counts[binOf(quantity, value())]! += 1;
       return { modelName: MODEL.name, modelVersion: MODEL.version, station, quantity, counts };
     };
     await repository.add(dayOf(day), [
       histogram('probability', () => random() ** 2),
       histogram('positive', () => (random() < positives ? 1 : 0)),
       histogram('mean', () => mean + 0.05 * (random() + random() + random() - 1.5)),
+      ...(withSpacing > 0 ? [histogram('spacing', () => 0.1, withSpacing)] : []),
     ]);
   }
 
@@ -217,6 +218,16 @@ describe('drift', function () {
     assert.deepEqual(await acceptNow('FEW'), []);
     assert.deepEqual(await acceptNow('NOBODY'), []);
     assert.deepEqual(await repository.accepted(MODEL), []);
+  });
+
+  it('is not looked for in what too few of the accepted images had', async () => {
+    const { monitor, clock, forward, acceptNow } = watch();
+    await images(150, { day: clock.now, withSpacing: 20, seed: 61 });
+    assert.deepEqual(await acceptNow(), [{ station: null, images: 150 }, { station: 'XR1', images: 150 }]);
+    forward(7);
+    await images(150, { day: clock.now, withSpacing: 150, seed: 62 });
+    const [model] = (await monitor.report()).models;
+    assert.deepEqual(model?.places.map(({ quantities }) => quantities.map(({ quantity }) => quantity).join(' ')), Array(2).fill('probability positive mean'));
   });
 
   it('shows in the metrics, with as many labels as stations are compared', async () => {
