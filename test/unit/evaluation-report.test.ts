@@ -77,6 +77,16 @@ describe('the report of the evaluation', () => {
     ]);
   });
 
+  it('sets beside them what a set of one class can show, and no more', async () => {
+    const accepted = { 'test all': { auc: 0.9, accuracy: 0.9, sensitivity: 0.1, specificity: 0.1, precision: 0.1, calibrationError: 0.001 } };
+    const model = { ...MODEL, manifest: { ...MANIFEST, figures: accepted } } as unknown as ModelPackage;
+    const set = async (words: string[]): Promise<string[]> =>
+      (await evaluateModel(model, predictions().filter((each) => words.includes(each.case.words[0]!)), options)).accepted.map(({ name }) => name);
+    assert.deepEqual(await set(['normal', 'bacteria', 'viral']), ['auc', 'accuracy', 'sensitivity', 'specificity', 'ppv', 'calibrationError']);
+    assert.deepEqual(await set(['bacteria', 'viral']), ['sensitivity']);
+    assert.deepEqual(await set(['normal']), ['specificity']);
+  });
+
   it('counts what has no outcome, and what the figures become with it', () => {
     assert.deepEqual([report.images.listed, report.images.analyzed, report.images.notAnalyzable, report.images.patients], [602, 600, 2, 300]);
     const { truePositive, falseNegative } = report.confusion;

@@ -52,10 +52,18 @@ def kept_progress(progress: Progress) -> dict[str, Any]:
     return asdict(progress)
 
 
-def _differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def _differences(then: dict[str, Any], now: dict[str, Any], within: str = "") -> list[str]:
     """Of what both know: an option that came later had no other value before."""
-    return [f"{name} was {then[name]} and is {now[name]}" for name in sorted(then.keys() & now.keys())
-            if name not in MAY_CHANGE and then[name] != now[name]]
+    told: list[str] = []
+    for name in sorted(then.keys() & now.keys()):
+        before, after = then[name], now[name]
+        if name in MAY_CHANGE or before == after:
+            continue
+        if isinstance(before, dict) and isinstance(after, dict):
+            told += _differences(before, after, f"{within}{name} ") or [f"{within}{name} has other entries"]
+        else:
+            told.append(f"{within}{name} was {before} and is {after}")
+    return told
 
 
 def read_last(file: Path, config: dict[str, Any]) -> tuple[dict[str, Any], Progress]:
