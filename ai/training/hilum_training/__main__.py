@@ -6,6 +6,7 @@ from pkgutil import iter_modules
 
 from . import commands
 from .errors import TrainingError
+from .memory import keep_freed
 
 
 def parser() -> ArgumentParser:
@@ -21,6 +22,7 @@ def parser() -> ArgumentParser:
 def main() -> int:
     """0; 1 with one line on stderr for what the user can mend; 2 for arguments that cannot be read; 130 on Ctrl-C."""
     a = parser().parse_args()
+    keep_freed()
     try:
         a.run(a)
     except TrainingError as reason:

@@ -116,17 +116,20 @@ def unfold(network: nn.Module, folded: dict[str, Tensor], images: np.ndarray) ->
         own.running_var.fill_(1 - own.eps)
         own.weight.fill_(1)
         own.bias.copy_(bias)
+    network.to(memory_format=torch.channels_last)
     sums = [torch.zeros(3, len(bias), dtype=torch.float64) for _, bias in pairs]
     handles = []
     for (own, _), total in zip(pairs, sums):
 
         def add(_: nn.Module, given: tuple, total: Tensor = total) -> None:
-            x = given[0].double()
-            total += torch.stack([torch.full_like(total[0], x[:, 0].numel()), x.sum((0, 2, 3)), x.pow(2).sum((0, 2, 3))])
+            x = given[0]
+            # Within a picture in float32: a hundred times as fast, and what is lost there is lost in use as well.
+            sums = [x.pow(power).sum((2, 3)).double().sum(0) for power in (1, 2)]
+            total += torch.stack([torch.full_like(total[0], x[:, 0].numel()), *sums])
 
         handles.append(own.register_forward_pre_hook(add))
     for start in range(0, len(shown), AT_ONCE):
-        network(shown[start:start + AT_ONCE])
+        network(shown[start:start + AT_ONCE].contiguous(memory_format=torch.channels_last))
     for handle in handles:
         handle.remove()
     for (own, bias), (count, total, squares) in zip(pairs, sums):
