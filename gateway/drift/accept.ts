@@ -20,7 +20,7 @@ export async function acceptPeriod(repository: DriftRepository, { model, station
     .map(([place, distributions]) => ({ place, distributions, images: imagesIn(distributions) }))
     .filter(({ images }) => images >= minImages);
   const histograms: AcceptedHistogram[] = enough.flatMap(({ place, distributions }) =>
-    // A few images' ages or windows are no distribution that others are judged by, however many probabilities there are.
+    // A few images' spacings are no distribution that others are judged by, however many probabilities there are.
     [...distributions]
       .filter(([, counts]) => countOf(counts) >= minImages)
       .map(([quantity, counts]) => ({ modelName: model.name, modelVersion: model.version, station: place, quantity, counts, from, to })),

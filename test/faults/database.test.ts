@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -8,7 +8,7 @@ import { createDataSource } from '../../storage/database.ts';
 import { EmbeddedPostgres } from '../../storage/embedded-postgres.ts';
 import { silent } from '../support/dimse.ts';
 import { cStore, spawnGateway, startTestGateway, studyOf, temporaryFolder, waitFor, type Tree } from '../support/gateway.ts';
-import { faultSettings } from '../support/kill-run.ts';
+import { faultSettings, killPostgres } from '../support/kill-run.ts';
 import { numberedImages, type NumberedImage } from '../support/numbered-images.ts';
 import { startRecordingPacs, type RecordingPacs } from '../support/recording-pacs.ts';
 import { stowRequest } from '../support/stow.ts';
@@ -129,14 +129,12 @@ describe('when Postgres is not where it was', function () {
   });
 
   it('comes back when it is killed in the moment in which it is ready', async () => {
-    const pidFile = join(folder.path, 'database/postgres/postmaster.pid');
     const { query } = pg.Client.prototype;
     // What asks whether it is ready gets its answer, and nothing after that.
     pg.Client.prototype.query = async function (this: pg.Client, text: string) {
       pg.Client.prototype.query = query;
       const answer = await (query as (sql: string) => Promise<unknown>).call(this, text);
-      const pid = Number((await readFile(pidFile, 'utf8')).split('\n', 1)[0]);
-      process.kill(pid, 'SIGKILL');
+      const pid = await killPostgres(join(folder.path, 'database'));
       await waitFor(async () => !existsSync(`/proc/${pid}`), 'the end of the server');
       return answer;
     } as typeof query;

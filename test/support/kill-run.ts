@@ -124,7 +124,8 @@ async function sendUntilAcknowledged(mine: NumberedImage[], all: NumberedImage[]
   }
 }
 
-export async function killPostgres(home: string): Promise<void> {
+/** @returns its process number */
+export async function killPostgres(home: string): Promise<number> {
   // Between two servers there is no file; the next one is as good.
   const pid = await waitFor(async () => Number((await readFile(join(home, 'postgres/postmaster.pid'), 'utf8').catch(() => '')).split('\n', 1)[0]) || undefined, 'postmaster.pid');
   try {
@@ -132,6 +133,7 @@ export async function killPostgres(home: string): Promise<void> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // the file is one that the last kill left
   }
+  return pid;
 }
 
 /** Waits until the newest outcome, of all images, is at its destination. */

@@ -9,7 +9,7 @@ from ..data.samples import Sample, SampleSet, load_images
 from ..data.sources import read_sources
 from ..data.splits import Split, part_indices, read_split
 from ..errors import TrainingError
-from ..networks.origins import all_origins, refuse_trained, split_files
+from ..networks.origins import refuse_trained, split_files
 from .fitting import Options
 from .runs import Runs
 
@@ -31,8 +31,6 @@ def _refuse_trained(split: Split, runs: Runs) -> None:
     """Every run, and whatever it came from, must have left alone what is judged. @raises TrainingError"""
     for folder, config in zip(runs.folders, runs.configs):
         refuse_trained(split, config, str(folder))
-        for one in all_origins(config):
-            refuse_trained(split, one, one["file"])
 
 
 def _usable(samples: list[Sample], runs: Runs) -> list[Sample]:

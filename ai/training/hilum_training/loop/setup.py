@@ -13,7 +13,7 @@ from ..errors import TrainingError
 from ..networks.backbones import ARCHITECTURES
 from ..networks.build import build, read_checkpoint
 from ..networks.classifier import architecture
-from ..networks.origins import Origin, all_origins, origin, refuse_trained
+from ..networks.origins import Origin, origin, refuse_trained
 from ..networks.package_weights import SEEN, read_package, unfold
 from ..networks.weights import is_package, load_published, load_weights
 from .answers import Teachers
@@ -120,9 +120,7 @@ def prepare(a: Namespace) -> Run:
     if not begun:
         _begin_from(network, a)
     origins = _origins(a, begun)
-    split = read_split(*map(Path, a.split))
-    for one in all_origins({"origins": origins}):
-        refuse_trained(split, one, one["file"])
+    refuse_trained(read_split(*map(Path, a.split)), {"origins": origins}, a.out)
     teachers = _teachers(a, task, device)
     material = load_material(a.data, [Path(f) for f in a.split], a.size, Path(a.cache), task)
     present = {s.source for s in material.pool.samples}

@@ -54,19 +54,21 @@ def split_files(config: dict[str, Any], who: str) -> list[Path]:
 
 
 def refuse_trained(split: Split, config: dict[str, Any], who: str) -> None:
-    """What `split` keeps from training must have been kept from that of `config` too. Of a package it is not known.
+    """What `split` keeps from training must have been kept from that of `config` and of all that it came from too. Of a
+    package it is not known.
 
     @raises TrainingError naming the first patient
     """
-    if "split" not in config:
-        return
-    trained = {patient for patient, part in read_split(*split_files(config, who)).items() if part == "train"}
+    known = read_split(*split_files(config, who)) if "split" in config else {}
+    trained = {patient for patient, part in known.items() if part == "train"}
     leaked = sorted(patient for patient in trained if split.get(patient, "train") != "train")
     if leaked:
         source, patient = leaked[0]
         raise TrainingError(
             f"leaked patient: {who} was trained on {len(leaked)} that would be judged, first {patient} of {source}"
         )
+    for one in config.get("origins", []):
+        refuse_trained(split, one, one["file"])
 
 
 def in_words(one: Origin) -> str:

@@ -124,8 +124,8 @@ def unfold(network: nn.Module, folded: dict[str, Tensor], images: np.ndarray) ->
         def add(_: nn.Module, given: tuple, total: Tensor = total) -> None:
             x = given[0]
             # Within a picture in float32: a hundred times as fast, and what is lost there is lost in use as well.
-            sums = [x.pow(power).sum((2, 3)).double().sum(0) for power in (1, 2)]
-            total += torch.stack([torch.full_like(total[0], x[:, 0].numel()), *sums])
+            powers = [x.pow(power).sum((2, 3)).double().sum(0) for power in (1, 2)]
+            total += torch.stack([torch.full_like(total[0], x[:, 0].numel()), *powers])
 
         handles.append(own.register_forward_pre_hook(add))
     for start in range(0, len(shown), AT_ONCE):
