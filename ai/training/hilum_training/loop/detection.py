@@ -12,7 +12,7 @@ from ..judge.boxes import Curve, Found, suppress
 from ..judge.metrics import ones
 from ..judge.regions import NMS_IOU
 from ..networks.build import LABELS
-from ..networks.detector import STRIDE, Seen, confidence, to_boxes
+from ..networks.detector import STRIDE, Seen, answered, to_boxes
 from ..networks.second_look import moved, overlap
 from .answers import asked
 from .classification import by_source, pneumonia_probability
@@ -25,10 +25,13 @@ SPREAD = 0.54
 # sides are, not whether an opacity is found (AP at IoU 0.3 is twice as high).
 BOX_WEIGHT, IMAGE_WEIGHT = 6.0, 1.5
 SHIFT_WEIGHT, QUALITY_WEIGHT = 3.0, 4.0
-# A box that shares less than this with every opacity is not put right but told to be wrong.
-NEAR = 0.25
-# From this IoU a box begins to be right, and from that it is: around the 0.5 at which it is counted.
-HALF_RIGHT, RIGHT = 0.3, 0.7
+# A box that shares less than this with every opacity is not put right but told to be wrong; by the first answer, and by the others.
+NEAR, NEAR_OTHERS = 0.25, 0.1
+# The IoU at which a box is counted as right.
+HIT = 0.5
+# What the other answers' places count beside the first one's, and the share of it that those learn which are not the closest:
+# without it one that is never the closest learns nothing.
+OTHERS_WEIGHT, STRAY = 0.33, 0.1
 
 
 @dataclass
@@ -96,6 +99,11 @@ def box_loss(distances: Tensor, box_map: Tensor, weight: Tensor) -> Tensor:
     return ((1 - giou) * weight).sum() / weight.sum().clamp(min=1)
 
 
+def _right(iou: Tensor, around: float) -> Tensor:
+    """How right a box is, 0 to 1: it begins to be `around` below the IoU at which it counts, and is as much above it."""
+    return ((iou - (HIT - around)) / (2 * around)).clamp(0, 1)
+
+
 def padded(boxes: list[np.ndarray]) -> Tensor:
     """[n, m, 4], m of the image with the most, at least 1; the rest are zeros."""
     whole = np.zeros((len(boxes), max(1, *(len(b) for b in boxes)), 4), np.float32)
@@ -105,17 +113,23 @@ def padded(boxes: list[np.ndarray]) -> Tensor:
 
 
 def second_look_loss(seen: Seen, true_boxes: Tensor, located: Tensor) -> tuple[Tensor, Tensor]:
-    """1 - GIoU of the moved boxes with the opacity nearest to each, where there is one; and the cross-entropy of their
-    quality, which is how well the moved box fits. Over the images with `located` = 1."""
-    k, m = seen.boxes.shape[1], true_boxes.shape[1]
+    """1 - GIoU with the opacity nearest to each box, where there is one: of the first answer, and, where that one misses, of
+    the others, nearly all of it of the one that comes closest. And the cross-entropy of their quality: how well the first
+    answer fits; of the others, where the first one misses. Over the images with `located` = 1."""
+    k, m, h = seen.boxes.shape[1], true_boxes.shape[1], seen.shift.shape[2]
     before, _ = overlap(seen.boxes.unsqueeze(2).expand(-1, -1, m, -1), true_boxes.unsqueeze(1).expand(-1, k, -1, -1))
     share, nearest = before.max(2)
-    truth = true_boxes.gather(1, nearest.unsqueeze(2).expand(-1, -1, 4))
-    iou, giou = overlap(moved(seen.boxes, seen.shift), truth)
-    near = (share > NEAR).float() * located.unsqueeze(1)
-    shift = ((1 - giou) * near).sum() / near.sum().clamp(min=1)
-    fits = ((iou.detach() - HALF_RIGHT) / (RIGHT - HALF_RIGHT)).clamp(0, 1)
-    entropy = F.binary_cross_entropy_with_logits(seen.quality, fits, reduction="none") * located.unsqueeze(1)
+    truth = true_boxes.gather(1, nearest.unsqueeze(2).expand(-1, -1, 4)).unsqueeze(2).expand(-1, -1, h, -1)
+    iou, giou = overlap(moved(seen.boxes.unsqueeze(2).expand(-1, -1, h, -1), seen.shift), truth)
+    iou, wrong = iou.detach(), 1 - giou
+    missed = (iou[..., :1] < HIT).float()
+    within = located.unsqueeze(1)
+    near, far = (share > NEAR).float() * within, (share > NEAR_OTHERS).float() * within * missed[..., 0]
+    others = (1 - STRAY) * wrong[..., 1:].min(2).values + STRAY * wrong[..., 1:].mean(2)
+    shift = (wrong[..., 0] * near).sum() / near.sum().clamp(min=1)
+    shift = shift + OTHERS_WEIGHT * (others * far).sum() / far.sum().clamp(min=1)
+    fits = torch.cat([_right(iou[..., :1], 0.2), _right(iou[..., 1:], 0.1) * missed], 2)
+    entropy = F.binary_cross_entropy_with_logits(seen.quality, fits, reduction="none").sum(2) * within
     return shift, entropy.sum() / (k * located.sum()).clamp(min=1)
 
 
@@ -196,8 +210,8 @@ class Detection:
                    "accuracy": float(((logits >= 0) == (target >= 0.5)).float().mean())}
         figures |= by_source(images.samples, logits[:, 0].double().numpy(), truth)
         figures["score"] = figures["aucMean"]
-        boxes = moved(seen.boxes, seen.shift).clamp(0, images.size).numpy()
-        scores = confidence(seen.peaks, seen.quality.sigmoid()).numpy()
+        told = answered(seen.boxes, seen.peaks, seen.shift, seen.quality.sigmoid(), images.size)
+        boxes, scores = (values.numpy() for values in told)
         found = []
         for sample, b, s in zip(images.samples, boxes, scores):
             if sample.located:

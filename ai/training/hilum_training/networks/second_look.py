@@ -3,6 +3,10 @@
 The first look speaks from the middle of an opacity, so its sides scatter (AP at IoU 0.3 was nearly twice that at 0.5).
 The second sees the features in and around the box, as the second stage of Faster R-CNN does (Ren 2015, arXiv 1506.01497),
 and tells how well the moved box will fit (Jiang 2018, arXiv 1807.11590), which ranks boxes better than the heat of a centre.
+
+Readers draw the same opacity tall or low, and a single answer lies between the two and can miss both. So each box gets
+other answers beside the first: each is learnt where the first one missed, by the one of them that comes closest (Guzman-
+Rivera 2012, "Multiple Choice Learning"), and its quality is that of fitting where the first does not.
 """
 import torch
 from torch import Tensor, nn
@@ -12,10 +16,13 @@ from torchvision.ops import roi_align
 GROWN = 1.5
 CELLS = 8
 NARROW, DENSE = 64, 256
+# Where the other answers begin, as shifts (see `moved`): the lower part, the upper part, larger.
+OTHERS = ((0.0, 0.25, 0.0, -0.7), (0.0, -0.25, 0.0, -0.7), (0.0, 0.0, 0.0, 0.5))
 
 
 class SecondLook(nn.Module):
-    """Features [n, channels, c, c] at `stride`, boxes [n, k, 4] (pixels) -> shift [n, k, 4], quality logit [n, k]."""
+    """Features [n, channels, c, c] at `stride`, boxes [n, k, 4] (pixels) -> shift [n, k, h, 4], quality logit [n, k, h]; of
+    the h answers the first is the likeliest."""
 
     def __init__(self, channels: int, stride: int) -> None:
         super().__init__()
@@ -27,8 +34,12 @@ class SecondLook(nn.Module):
             nn.Flatten(), nn.Linear(NARROW * CELLS * CELLS, DENSE), nn.ReLU(inplace=True), nn.Dropout(0.2)
         )
         self.shift, self.quality = nn.Linear(DENSE, 4), nn.Linear(DENSE, 1)
-        nn.init.zeros_(self.shift.weight)  # boxes stay where they are until something is learnt
-        nn.init.zeros_(self.shift.bias)
+        self.other_shift, self.other_quality = nn.Linear(DENSE, 4 * len(OTHERS)), nn.Linear(DENSE, len(OTHERS))
+        for layer in (self.shift, self.other_shift):
+            nn.init.zeros_(layer.weight)  # boxes stay where they are until something is learnt
+            nn.init.zeros_(layer.bias)
+        with torch.no_grad():
+            self.other_shift.bias.copy_(torch.tensor(OTHERS).flatten())
 
     def forward(self, features: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
         n, k = boxes.shape[:2]
@@ -37,7 +48,8 @@ class SecondLook(nn.Module):
         image = torch.arange(n, device=boxes.device, dtype=grown.dtype).view(n, 1).expand(n, k).reshape(-1, 1)
         seen = roi_align(features.float(), torch.cat([image, grown], 1), CELLS, 1 / self.stride, 2, aligned=True)
         told = self.dense(self.conv(seen))
-        return self.shift(told).float().view(n, k, 4), self.quality(told).float().view(n, k)
+        shift = torch.cat([self.shift(told), self.other_shift(told)], 1).float().view(n, k, -1, 4)
+        return shift, torch.cat([self.quality(told), self.other_quality(told)], 1).float().view(n, k, -1)
 
 
 def moved(boxes: Tensor, shift: Tensor) -> Tensor:
