@@ -68,7 +68,7 @@ def test_a_mirror_image_gets_the_mirrored_answer() -> None:
     network = Detector()
     for layer in (network.second.shift, network.second.other_shift, network.distance[-1], network.image):
         torch.nn.init.normal_(layer.weight, std=0.05)
-    reader, image = DetectorReader([network]).eval(), torch.rand(2, 1, 128, 128)
+    reader, image = DetectorReader([network], flip=True).eval(), torch.rand(2, 1, 128, 128)
     with torch.no_grad():
         logit, boxes, scores = reader(image)
         other_logit, other_boxes, other_scores = reader(image.flip(3))

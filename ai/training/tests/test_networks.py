@@ -125,6 +125,16 @@ def test_weights_that_fit_nowhere_or_are_none_are_refused(tmp_path: Path) -> Non
         load_published(network, "plain-cnn", ARCHITECTURES["plain-cnn"].published)
 
 
+def test_a_run_of_an_earlier_detector_is_refused_by_what_differs_and_can_be_begun_from(tmp_path: Path) -> None:
+    config = {"arch": "detector", "task": "detection", "size": 64, "backbone": "resnet18"}
+    earlier = {k: v for k, v in build(config).state_dict().items() if "other_" not in k}
+    torch.save({"config": config, "average": earlier}, tmp_path / "best.pt")
+    with pytest.raises(TrainingError, match="another network than this version has: second.other_shift.weight, .*--weights"):
+        load_run(tmp_path / "best.pt")
+    missing = load_weights(build(config), tmp_path / "best.pt").missing
+    assert missing and all("other_" in name for name in missing)
+
+
 def test_a_frozen_backbone_neither_moves_nor_forgets_and_wakes_again() -> None:
     network = Classifier("resnet18", 1)
     before = {k: v.clone() for k, v in network.backbone.state_dict().items()}

@@ -45,7 +45,7 @@ def asked(arch: str) -> torch.Tensor:
 
 
 def packed(network: nn.Module, arch: str, file: Path, variant: str = "float32") -> Path:
-    reader = DetectorReader([network]) if arch == "detector" else ClassifierReader([network], (False, True, True), True)
+    reader = DetectorReader([network], True) if arch == "detector" else ClassifierReader([network], (False, True, True), True)
     onnx.save(shrink(to_onnx(reader, CONFIG[arch]["size"]), variant), str(file))
     return file
 

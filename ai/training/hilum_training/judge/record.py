@@ -10,18 +10,18 @@ from .runs import Runs
 
 def describe(runs: Runs, a: Namespace) -> dict[str, Any]:
     """What was judged: task and labels for machines, `run` for people."""
-    config, flips = runs.config, a.flip or runs.task == "detection"  # the detector's reader always is
+    config = runs.config
     parameters = sum(p.numel() for network in runs.networks for p in network.parameters())
     return {
         "task": runs.task,
         "labels": list(runs.labels),
         "arch": config["arch"],
         "size": runs.size,
-        "flip": flips,
+        "flip": a.flip,
         "run": {
             "runs": ", ".join(str(folder) for folder in runs.folders),
             "network": f"{config['arch']}, {parameters:,} parameters",
-            "input": f"{runs.size} x {runs.size}" + (", averaged with its mirror image" if flips else ""),
+            "input": f"{runs.size} x {runs.size}" + (", averaged with its mirror image" if a.flip else ""),
             "data": ", ".join(a.data or config["data"]),
             "split": ", ".join(str(file) for file in a.split or [entry["file"] for entry in config["split"]]),
             "checkpoint": a.checkpoint,

@@ -56,7 +56,7 @@ class Runs:
 
     def reader(self, flip: bool) -> nn.Module:
         if self.task == "detection":
-            return DetectorReader(self.networks).eval()
+            return DetectorReader(self.networks, flip).eval()
         return ClassifierReader(self.networks, self.positive, flip).eval()
 
 

@@ -50,7 +50,7 @@ class Fit:
         self._last = run.out / "last.pt"
         if self._last.exists():
             kept, self.at = read_last(self._last, run.config)
-            run.learner.restore(kept)
+            run.learner.restore(kept, self._last)
         material, a = run.material, run.a
         samples = [material.pool.samples[i] for i in material.train]
         self._sampler = Sampler(samples, material.classes, a.balance, dict(a.per_epoch))

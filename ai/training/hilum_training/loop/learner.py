@@ -3,12 +3,14 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import TrainingError
+from ..networks.build import fill
 from .ema import update_average
 from .optimisers import freeze, optimiser, set_rate
 
@@ -98,8 +100,9 @@ class Learner:
     def state(self) -> dict[str, Any]:
         return self.weights() | {"optimizer": self.optimizer.state_dict(), "scaler": self._scaler.state_dict()}
 
-    def restore(self, kept: dict[str, Any]) -> None:
-        self.network.load_state_dict(kept["network"])
-        self.average.load_state_dict(kept["average"])
+    def restore(self, kept: dict[str, Any], file: Path) -> None:
+        """@raises TrainingError if `file`, which they were kept in, is of another network"""
+        fill(self.network, kept["network"], file)
+        fill(self.average, kept["average"], file)
         self.optimizer.load_state_dict(kept["optimizer"])
         self._scaler.load_state_dict(kept.get("scaler", {}))

@@ -78,7 +78,7 @@ class Fit:
         self._out, self._last, self.at = Path(a.out), Path(a.out) / "last.pt", Progress()
         if self._last.exists():
             kept, self.at = read_last(self._last, self._config)
-            self._learner.restore(kept)
+            self._learner.restore(kept, self._last)
         self._began = time.monotonic() - self.at.seconds
         self._out.mkdir(parents=True, exist_ok=True)
         self.log = Log(self._out, self.at.log_bytes, self.at.step, self.at.step / a.steps)

@@ -14,7 +14,7 @@ from ..data.samples import Sample
 from ..errors import TrainingError
 from ..judge.bootstrap import Resampler
 from ..kept import write_all
-from ..networks.build import read_checkpoint
+from ..networks.build import fill, read_checkpoint
 from ..networks.lungs import LungFinder
 from .accepted import reasons, refusals
 from .material import Lungs, Where, load_parts, lung_boxes, seen, shown
@@ -103,7 +103,7 @@ def load_lungs(folder: Path) -> tuple[LungFinder, dict[str, Any]]:
     if kept.get("config", {}).get("task") != "lungs":
         raise TrainingError(f"{folder}/last.pt is no checkpoint of `train lungs fit`")
     network = LungFinder(tuple(kept["config"]["widths"]))
-    network.load_state_dict(kept["average"])
+    fill(network, kept["average"], folder / "last.pt")
     return network.eval(), kept
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import TrainingError
 from .classifier import Classifier
@@ -67,6 +67,19 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
     return kept
 
 
+def fill(network: nn.Module, weights: dict[str, Tensor], file: Path) -> None:
+    """Give a network all the weights that `file` has for it. @raises TrainingError if they are another network's"""
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as reason:
+        own = network.state_dict()
+        other = [k for k in {**own, **weights} if k not in own or k not in weights or own[k].shape != weights[k].shape]
+        raise TrainingError(
+            f"{file} holds another network than this version has: {', '.join(other[:3])}{', …' if len(other) > 3 else ''} "
+            "differ; a new run can begin with what fits of it (--weights)"
+        ) from reason
+
+
 def load_run(file: Path) -> tuple[nn.Module, dict[str, Any]]:
     """The averaged network of a checkpoint of ours, ready to be asked, and its configuration.
 
@@ -76,5 +89,5 @@ def load_run(file: Path) -> tuple[nn.Module, dict[str, Any]]:
     if not {"config", "average"} <= kept.keys():
         raise TrainingError(f"{file} is no checkpoint of `train fit`")
     network = build(kept["config"])
-    network.load_state_dict(kept["average"])
+    fill(network, kept["average"], file)
     return network.eval(), kept["config"]

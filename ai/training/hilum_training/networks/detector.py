@@ -4,6 +4,7 @@ box, and an image logit.
 After "Objects as Points" (Zhou 2019, arXiv 1904.07850) with the denser box supervision of TTFNet (Liu 2019,
 arXiv 1909.00700), which learns faster, and "Feature Pyramid Networks" (Lin 2017, arXiv 1612.03144).
 """
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -21,7 +22,7 @@ CHANNELS = 128
 # Chosen among 1 to 11 on validation (AP50 there 0.38 alone, 0.41 with 5, 0.42 with 7).
 VOTERS = 7
 # Boxes looked at twice: while learning, as many again a little elsewhere; in use, more than any radiograph has.
-LEARNT_FROM, LOOKED_AT = 8, 24
+LEARNT_FROM, LOOKED_AT = 8, 12
 # An answer beside the first counts less: it is there to find what the first ones miss, not to be told as a second opacity.
 OTHERS_WORTH = 0.5
 BACKBONES = ("resnet18", "resnet50")
@@ -123,31 +124,31 @@ def answered(boxes: Tensor, peaks: Tensor, shift: Tensor, quality: Tensor, side:
 
 
 class Reader(nn.Module):
-    """Networks as they are used: averaged, over the image and its mirror image too (run as one batch), and decoded.
+    """Networks as they are used: averaged, with `flip` also over the image and its mirror image (run as one batch), and decoded.
 
     `image` [n, 1, s, s] in 0 to 1 -> logit [n, 1], boxes [n, k, 4] (pixels), scores [n, k] (0 to 1).
     """
 
-    def __init__(self, networks: list[Detector]) -> None:
+    def __init__(self, networks: list[Detector], flip: bool) -> None:
         super().__init__()
-        self.networks = nn.ModuleList(networks)
+        self.networks, self.flip = nn.ModuleList(networks), flip
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        n, side = image.shape[0], image.shape[-1]
-        looks = [network.first(torch.cat([image, image.flip(3)])) for network in self.networks]
-        logit = self._mean([(told[:n] + told[n:]) / 2 for told, _, _, _ in looks])
-        heat = self._mean([(h[:n] + h[n:].flip(3)) / 2 for h in (heat.sigmoid() for _, heat, _, _ in looks)])
+        side = image.shape[-1]
+        looks = [network.first(torch.cat([image, image.flip(3)]) if self.flip else image) for network in self.networks]
+        logit = self._mean([logit for logit, _, _, _ in looks], lambda told: told)
+        heat = self._mean([heat.sigmoid() for _, heat, _, _ in looks], lambda told: told.flip(3))
         # A mirrored cell's left is the right of the cell in the image.
-        distances = self._mean([(d[:n] + d[n:].flip(3)[:, [2, 1, 0, 3]]) / 2 for _, _, d, _ in looks])
+        distances = self._mean([d for _, _, d, _ in looks], lambda told: told.flip(3)[:, [2, 1, 0, 3]])
         boxes, peaks = decode(heat, distances, LOOKED_AT)
-        shifts, qualities = [], []
-        for network, (_, _, _, features) in zip(self.networks, looks):
-            shift, quality = network.second(features, torch.cat([boxes, mirrored(boxes, side)]))
-            back = torch.cat([-shift[n:, ..., :1], shift[n:, ..., 1:]], -1)
-            shifts.append((shift[:n] + back) / 2)
-            qualities.append((quality[:n].sigmoid() + quality[n:].sigmoid()) / 2)
-        return logit, *answered(boxes, peaks, self._mean(shifts), self._mean(qualities), side)
+        seen = torch.cat([boxes, mirrored(boxes, side)]) if self.flip else boxes
+        again = [network.second(features, seen) for network, (_, _, _, features) in zip(self.networks, looks)]
+        shift = self._mean([shift for shift, _ in again], lambda told: torch.cat([-told[..., :1], told[..., 1:]], -1))
+        quality = self._mean([quality.sigmoid() for _, quality in again], lambda told: told)
+        return logit, *answered(boxes, peaks, shift, quality, side)
 
-    @staticmethod
-    def _mean(values: list[Tensor]) -> Tensor:
-        return sum(values[1:], values[0]) / len(values)
+    def _mean(self, told: list[Tensor], turned: Callable[[Tensor], Tensor]) -> Tensor:
+        """Of the networks and, with `flip`, of the two halves of the batch; `turned` says of the second what holds for the image."""
+        mean = sum(told[1:], told[0]) / len(told)
+        n = len(mean) // 2
+        return (mean[:n] + turned(mean[n:])) / 2 if self.flip else mean
