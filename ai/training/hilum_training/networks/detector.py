@@ -150,5 +150,5 @@ class Reader(nn.Module):
     def _mean(self, told: list[Tensor], turned: Callable[[Tensor], Tensor]) -> Tensor:
         """Of the networks and, with `flip`, of the two halves of the batch; `turned` says of the second what holds for the image."""
         mean = sum(told[1:], told[0]) / len(told)
-        n = len(mean) // 2
+        n = mean.shape[0] // 2  # not len(): the graph that is exported would keep the number
         return (mean[:n] + turned(mean[n:])) / 2 if self.flip else mean
