@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from .boxes import Found
 
-# Chosen on validation: of two answers for one opacity both are wanted where they share less.
+# Of two answers for one opacity both are wanted where they share less: AP50 on validation 0.471 at 0.5, 0.485 at 0.6, 0.484 at 0.7.
 NMS_IOU = 0.6
 MOST_REGIONS = 10
 # A part of less than one hundredth of the radiograph is smaller than nearly every box that a reader draws.

@@ -25,12 +25,12 @@ SPREAD = 0.54
 # sides are, not whether an opacity is found (AP at IoU 0.3 is twice as high).
 BOX_WEIGHT, IMAGE_WEIGHT = 6.0, 1.5
 SHIFT_WEIGHT, QUALITY_WEIGHT = 3.0, 4.0
-# A box that shares less than this with every opacity is not put right but told to be wrong; by the first answer, and by the others.
+# A box that shares less than this with every opacity is not put right but told to be wrong: by the first answer, by the others.
 NEAR, NEAR_OTHERS = 0.25, 0.1
 # The IoU at which a box is counted as right.
 HIT = 0.5
-# What the other answers' places count beside the first one's, and the share of it that those learn which are not the closest:
-# without it one that is never the closest learns nothing.
+# What the places of the other answers count beside that of the first, and the share of it that those learn which are not the
+# closest: without it one that is never the closest learns nothing.
 OTHERS_WEIGHT, STRAY = 0.33, 0.1
 
 
