@@ -116,11 +116,10 @@ def second_look_loss(seen: Seen, true_boxes: Tensor, located: Tensor) -> tuple[T
     """1 - GIoU with the opacity nearest to each box, where there is one: of the first answer, and, where that one misses, of
     the others, nearly all of it of the one that comes closest. And the cross-entropy of their quality: how well the first
     answer fits; of the others, where the first one misses. Over the images with `located` = 1."""
-    k, m, h = seen.boxes.shape[1], true_boxes.shape[1], seen.shift.shape[2]
-    before, _ = overlap(seen.boxes.unsqueeze(2).expand(-1, -1, m, -1), true_boxes.unsqueeze(1).expand(-1, k, -1, -1))
+    before, _ = overlap(seen.boxes.unsqueeze(2), true_boxes.unsqueeze(1))
     share, nearest = before.max(2)
-    truth = true_boxes.gather(1, nearest.unsqueeze(2).expand(-1, -1, 4)).unsqueeze(2).expand(-1, -1, h, -1)
-    iou, giou = overlap(moved(seen.boxes.unsqueeze(2).expand(-1, -1, h, -1), seen.shift), truth)
+    truth = true_boxes.gather(1, nearest.unsqueeze(2).expand(-1, -1, 4))
+    iou, giou = overlap(moved(seen.boxes.unsqueeze(2), seen.shift), truth.unsqueeze(2))
     iou, wrong = iou.detach(), 1 - giou
     missed = (iou[..., :1] < HIT).float()
     within = located.unsqueeze(1)
@@ -130,7 +129,7 @@ def second_look_loss(seen: Seen, true_boxes: Tensor, located: Tensor) -> tuple[T
     shift = shift + OTHERS_WEIGHT * (others * far).sum() / far.sum().clamp(min=1)
     fits = torch.cat([_right(iou[..., :1], 0.2), _right(iou[..., 1:], 0.1) * missed], 2)
     entropy = F.binary_cross_entropy_with_logits(seen.quality, fits, reduction="none").sum(2) * within
-    return shift, entropy.sum() / (k * located.sum()).clamp(min=1)
+    return shift, entropy.sum() / (seen.boxes.shape[1] * located.sum()).clamp(min=1)
 
 
 def taught_loss(heat: Tensor, distances: Tensor, taught: Taught) -> Tensor:

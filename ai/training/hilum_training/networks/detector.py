@@ -121,8 +121,7 @@ def confidence(peaks: Tensor, quality: Tensor) -> Tensor:
 
 def answered(boxes: Tensor, peaks: Tensor, shift: Tensor, quality: Tensor, side: int) -> tuple[Tensor, Tensor]:
     """All answers of the second look at boxes [n, k, 4] in one list: boxes [n, k * h, 4] within the frame, and scores."""
-    spread = moved(boxes.unsqueeze(2).expand_as(shift), shift).clamp(0, side)
-    return spread.flatten(1, 2), confidence(peaks, quality).flatten(1)
+    return moved(boxes.unsqueeze(2), shift).clamp(0, side).flatten(1, 2), confidence(peaks, quality).flatten(1)
 
 
 class Reader(nn.Module):

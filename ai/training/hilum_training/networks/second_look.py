@@ -53,7 +53,7 @@ class SecondLook(nn.Module):
 
 
 def moved(boxes: Tensor, shift: Tensor) -> Tensor:
-    """Boxes [..., 4] with their centre moved by shares of their size, and their size by a logarithm."""
+    """Boxes [..., 4] with their centre moved by shares of their size, and their size by a logarithm; shapes broadcast."""
     centre, size = (boxes[..., :2] + boxes[..., 2:]) / 2, boxes[..., 2:] - boxes[..., :2]
     centre = centre + shift[..., :2] * size
     size = size * shift[..., 2:].clamp(-1, 1).exp()
@@ -73,7 +73,7 @@ def jittered(boxes: Tensor) -> Tensor:
 
 
 def overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """IoU and generalised IoU (Rezatofighi 2019, arXiv 1902.09630) of boxes of the same shape [..., 4] -> [...]."""
+    """IoU and generalised IoU (Rezatofighi 2019, arXiv 1902.09630) of boxes [..., 4], whose shapes broadcast -> [...]."""
     inner = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0).prod(-1)
     outer = (torch.maximum(a[..., 2:], b[..., 2:]) - torch.minimum(a[..., :2], b[..., :2])).clamp(min=0).prod(-1)
     areas = (a[..., 2:] - a[..., :2]).clamp(min=0).prod(-1) + (b[..., 2:] - b[..., :2]).clamp(min=0).prod(-1)
