@@ -4,7 +4,7 @@ import torch
 
 from hilum_training.judge.readers import DetectorReader
 from hilum_training.loop.detection import second_look_loss
-from hilum_training.networks.detector import OTHERS_WORTH, Detector, Seen, answered
+from hilum_training.networks.detector import OTHERS_WORTH, REPEATED_WORTH, Detector, Seen, answered
 from hilum_training.networks.second_look import OTHERS, mirrored, moved, overlap
 
 ANSWERS = 1 + len(OTHERS)
@@ -62,6 +62,15 @@ def test_answers_are_told_within_the_frame_and_others_below_the_first() -> None:
     assert told[0, ANSWERS].tolist() == [120, 40, 200, 90]
     expected = [0.4] + [0.4 * OTHERS_WORTH] * (ANSWERS - 1) + [0.3] + [0.3 * OTHERS_WORTH] * (ANSWERS - 1)
     assert scores[0].tolist() == pytest.approx(expected)
+
+
+def test_all_answers_of_a_box_that_repeats_a_better_one_count_less() -> None:
+    boxes = torch.tensor([[[10.0, 0, 60, 100], [0, 0, 50, 100], [40, 0, 90, 100], [120, 0, 170, 100]]])
+    # The second is the best; the first shares 2/3 with it, the third 1/9, and 1/4 with the first.
+    peaks = torch.tensor([[0.36, 0.64, 0.49, 0.16]])
+    _, scores = answered(boxes, peaks, torch.zeros(1, 4, ANSWERS, 4), torch.full((1, 4, ANSWERS), 0.25), 200)
+    rank = torch.tensor([0.3 * REPEATED_WORTH, 0.4, 0.35, 0.2])
+    assert torch.allclose(scores.view(4, ANSWERS), rank.unsqueeze(1) * torch.tensor([1.0] + [OTHERS_WORTH] * (ANSWERS - 1)))
 
 
 def test_a_mirror_image_gets_the_mirrored_answer() -> None:

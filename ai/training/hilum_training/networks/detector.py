@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from .backbones import ARCHITECTURES
 from .classifier import normalised
-from .second_look import SecondLook, jittered, mirrored, moved
+from .second_look import SecondLook, jittered, mirrored, moved, overlap
 
 # Opacities are large (a median of about 60 x 100 of 256 pixels): 32 x 32 places are enough to tell them apart.
 STRIDE = 8
@@ -27,6 +27,9 @@ LEARNT_FROM, LOOKED_AT = 8, 12
 # on validation was 0.462 by the first answers alone and 0.482 to 0.487 with the others at 0.3 to 1 of their score; what is hit
 # with one false box an image fell above 0.5.
 OTHERS_WORTH = 0.5
+# A box that shares more than this with a better one is likelier the same opacity once more than a second one, and counts less.
+# Of the true regions, 0.816 instead of 0.807 were hit with one false box an image on validation; AP50 stayed as it was.
+SHARED, REPEATED_WORTH = 0.3, 0.5
 BACKBONES = ("resnet18", "resnet50")
 
 
@@ -119,9 +122,19 @@ def confidence(peaks: Tensor, quality: Tensor) -> Tensor:
     return torch.cat([ranked[..., :1], OTHERS_WORTH * ranked[..., 1:]], 2)
 
 
+def worth(first: Tensor, scores: Tensor) -> Tensor:
+    """What the answers for each box count, [n, k]: less where its first answer [n, k, 4] repeats one with a better score [n, k]."""
+    share, _ = overlap(first.unsqueeze(2), first.unsqueeze(1))
+    better = scores.unsqueeze(1) > scores.unsqueeze(2)
+    repeats = ((share > SHARED) & better).to(scores.dtype).amax(2)
+    return 1 - (1 - REPEATED_WORTH) * repeats
+
+
 def answered(boxes: Tensor, peaks: Tensor, shift: Tensor, quality: Tensor, side: int) -> tuple[Tensor, Tensor]:
     """All answers of the second look at boxes [n, k, 4] in one list: boxes [n, k * h, 4] within the frame, and scores."""
-    return moved(boxes.unsqueeze(2), shift).clamp(0, side).flatten(1, 2), confidence(peaks, quality).flatten(1)
+    told, scores = moved(boxes.unsqueeze(2), shift).clamp(0, side), confidence(peaks, quality)
+    scores = scores * worth(told[..., 0, :], scores[..., 0]).unsqueeze(2)
+    return told.flatten(1, 2), scores.flatten(1)
 
 
 class Reader(nn.Module):
